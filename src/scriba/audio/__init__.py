@@ -1,0 +1,1 @@
+"""Sound in: probing, decoding to 16 kHz mono float32, and voice activity."""

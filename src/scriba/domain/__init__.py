@@ -1,0 +1,1 @@
+"""What Scriba talks about: transcripts, languages, options, errors. Standard library only."""

@@ -1,0 +1,22 @@
+"""What is known of a recording before and while it is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SAMPLE_RATE = 16_000
+"""Samples a second of all audio inside Scriba: mono float32, the rate Whisper was trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What a container's headers say. Headers lie: nothing is sized by them.
+
+    ``duration`` is in seconds, None when the container does not say (a browser's recorder does not).
+    """
+
+    container: str
+    codec: str
+    sample_rate: int
+    channels: int
+    duration: float | None

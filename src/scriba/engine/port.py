@@ -1,0 +1,169 @@
+"""The Engine port: what any Whisper implementation must offer, one window of sound at a time.
+
+A window is encoded once; detection, decoding at several temperatures and alignment all reuse the encoding.
+The steps are separate so that work can be cancelled, re-prioritised and batched between them.
+Implementations are thread-safe: several workers call one engine at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scriba.domain.cancel import CancelToken
+from scriba.domain.options import DecodingOptions
+from scriba.domain.transcript import Task
+
+Audio = NDArray[np.float32]
+"""Shape ``(samples,)``, 16 kHz mono, full scale ±1."""
+
+WINDOW_SECONDS = 30.0
+WINDOW_SAMPLES = 480_000
+"""The most sound one window may hold: Whisper's input is always 30 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine with this model loaded can do. What is not declared is refused, never ignored."""
+
+    languages: frozenset[str]
+    translate: bool
+    word_times: bool
+    beam_search: bool
+    parallelism: int
+    """Windows worth having in flight at once."""
+    device: str
+    compute_type: str
+
+
+class Encoded(Protocol):
+    """A window after the encoder. Opaque; belongs to the engine that made it."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of sound in the window, before padding."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageGuess:
+    """Probability of each language, most likely first."""
+
+    probabilities: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeRequest:
+    """How to decode one encoded window. ``previous`` are text tokens of what was said before it."""
+
+    language: str
+    task: Task
+    options: DecodingOptions
+    temperature: float
+    previous: tuple[int, ...] = ()
+    first: bool = True
+    """The recording's first window: ``prefix`` applies to it alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A stretch between two timestamp tokens. Times are seconds from the window's start."""
+
+    start: float
+    end: float
+    text: str
+    tokens: tuple[int, ...]
+    """Text and timestamp tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One decoding pass over one window.
+
+    ``consumed`` is how many seconds of the window the phrases account for: less than the window when the
+    model stopped in the middle of a phrase, whose audio must then be decoded again from there.
+    """
+
+    phrases: tuple[Phrase, ...]
+    consumed: float
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedWord:
+    """A word with times in seconds from the window's start; ``text`` keeps its leading space."""
+
+    start: float
+    end: float
+    text: str
+    probability: float
+    tokens: tuple[int, ...]
+
+
+class Engine(Protocol):
+    """One loaded model."""
+
+    @property
+    def model(self) -> str:
+        """The catalogue's name of the model."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def encode(self, audio: Audio) -> Encoded:
+        """Run the encoder over one window.
+
+        Args:
+            audio: shape ``(n,)`` with ``0 < n <= WINDOW_SAMPLES``.
+        """
+        ...
+
+    def detect_language(self, encoded: Encoded) -> LanguageGuess: ...
+
+    def decode(self, encoded: Encoded, request: DecodeRequest) -> Decoded:
+        """One pass at one temperature. Fallback is the caller's business."""
+        ...
+
+    def align(
+        self, encoded: Encoded, phrases: Sequence[Phrase], language: str, task: Task
+    ) -> list[list[AlignedWord]]:
+        """Word times by cross-attention and dynamic time warping, one list for each phrase."""
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens the text takes in a prompt."""
+        ...
+
+    def close(self) -> None:
+        """Free the weights. No call may follow."""
+        ...
+
+
+class EngineProvider(Protocol):
+    """Hands out engines by model name. Loads once, shares, keeps count (adapter: ``scriba.engine.provider``)."""
+
+    def acquire(
+        self,
+        model: str | None,
+        *,
+        language: str | None = None,
+        task: Task = Task.TRANSCRIBE,
+        cancel: CancelToken | None = None,
+    ) -> AbstractContextManager[Engine]:
+        """An engine that serves this language and task: the model asked for, or its multilingual sibling.
+
+        Blocks while the model is fetched or loaded; call it on a worker thread.
+
+        Raises:
+            ModelNotFoundError, ModelUnavailableError, LanguageNotServedError, CancelledByUserError.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Transcripts as files: JSON, text, subtitles and lyrics."""

@@ -1,0 +1,1 @@
+"""Whisper weights: names, sources, conversion, storage and residency."""
