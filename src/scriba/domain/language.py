@@ -264,7 +264,9 @@ _ALIASES = MappingProxyType(
 
 _DETECT = frozenset({"", "auto", "automatic detection", "detect"})
 
-_BY_NAME = MappingProxyType({name: code for code, name in LANGUAGES.items()} | dict(_ISO_639_3) | dict(_ALIASES))
+_BY_NAME = MappingProxyType(
+    {name: code for code, name in LANGUAGES.items()} | dict(_ISO_639_3) | dict(_ALIASES)
+)
 
 
 def normalise_language(value: str | None, *, field: str = "language") -> str | None:
@@ -288,8 +290,8 @@ def normalise_language(value: str | None, *, field: str = "language") -> str | N
             return _BY_NAME[candidate]
     shown = value if len(value) <= 40 else value[:40] + "…"
     raise UnknownLanguageError(
-        f"{field} {shown!r} is not a language Whisper knows. Send an ISO 639-1 or 639-3 code such as 'fr', an "
-        "English name such as 'french', or leave it out to detect the language.",
+        f"{field} {shown!r} is not a language Whisper knows. Send an ISO 639-1 or 639-3 code such as 'fr', "
+        "an English name such as 'french', or leave it out to detect the language.",
         field=field,
     )
 

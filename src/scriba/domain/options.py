@@ -132,7 +132,7 @@ class LanguagePolicy:
 
     @classmethod
     def parse(cls, language: str | None, allowed: tuple[str, ...] | list[str] = ()) -> LanguagePolicy:
-        """From what a client sends: codes, English names or aliases in any case; None, ``""``, ``auto`` detect.
+        """From what a client sends: codes, English names or aliases; None, ``""`` and ``auto`` detect.
 
         Raises:
             UnknownLanguageError: a value is none of these.

@@ -149,7 +149,7 @@ class Engine(Protocol):
 
 
 class EngineProvider(Protocol):
-    """Hands out engines by model name. Loads once, shares, keeps count (adapter: ``scriba.engine.provider``)."""
+    """Hands out engines by model name: loads once, shares, keeps count (``scriba.engine.provider``)."""
 
     def acquire(
         self,
