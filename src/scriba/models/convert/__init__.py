@@ -1,0 +1,1 @@
+"""From other Whisper weight formats to CTranslate2, without torch."""
