@@ -1,10 +1,10 @@
 """Write the lock files of requirements/, or check that they are fresh and hold nothing but hashed pins.
 
     python scripts/locks.py write UV [--upgrade]    compile all of them with the uv program at UV
-    python scripts/locks.py check                   no network, no uv: fails when one is stale or names an address
+    python scripts/locks.py check                   fail when one is stale or names an address; no network
 
-A lock's first line carries a digest of what was asked for, so that a changed pyproject.toml is noticed without
-asking a package index. Standard library only: it also runs before anything is installed.
+A lock's first line carries a digest of what was asked for, so that a changed pyproject.toml is noticed
+without asking a package index. Standard library only: it also runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = "# Written by `make lock`; do not edit. Asked for: sha256 "
-LINE = re.compile(
-    r"(?:#.*|(?:[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+]+(?: ; [^\\]+)?|    --hash=sha256:[0-9a-f]{64})(?: \\)?)"
-)
+PIN = r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+]+(?: ; [^\\]+)?"
+HASH = r"    --hash=sha256:[0-9a-f]{64}"
+LINE = re.compile(rf"#.*|(?:{PIN}|{HASH})(?: \\)?")
 """A comment, a pin with or without a marker, or a hash: all that a lock may hold."""
 
 
 @dataclass(frozen=True)
 class Lock:
-    """One lock file. ``requirements`` is what it was compiled from; ``within`` names the lock it must agree with."""
+    """One lock file, what it is compiled from, and the lock ``within`` whose versions it must agree with."""
 
     name: str
     requirements: tuple[str, ...]
@@ -74,18 +74,10 @@ def write(root: Path, uv: str, *, upgrade: bool) -> None:
         with tempfile.TemporaryDirectory() as folder:
             asked = Path(folder) / "asked.in"
             asked.write_text("\n".join(lock.requirements) + "\n", encoding="utf-8")
-            command = [
-                uv,
-                "pip",
-                "compile",
-                str(asked),
-                "--output-file",
-                str(output),
-                "--quiet",
-                "--universal",
-            ]
-            command += ["--python-version", python, "--fork-strategy", "fewest", "--generate-hashes"]
-            command += ["--no-annotate", "--no-header", "--no-emit-index-url", "--no-emit-find-links"]
+            command = [uv, "pip", "compile", str(asked), "--output-file", str(output), "--quiet"]
+            command += ["--universal", "--fork-strategy", "fewest", "--python-version", python]
+            command += ["--generate-hashes", "--no-annotate", "--no-header"]
+            command += ["--no-emit-index-url", "--no-emit-find-links"]
             if lock.within:
                 command += ["--constraint", str(root / "requirements" / f"{lock.within}.txt")]
             if upgrade:
@@ -108,12 +100,11 @@ def faults(root: Path) -> list[str]:
         if not lines or lines[0] != HEADER + lock.digest(python):
             found.append(f"requirements/{lock.name}.txt is older than what it locks: run `make lock`.")
         for number, line in enumerate(lines, 1):
+            place = f"requirements/{lock.name}.txt:{number}"
             if not LINE.fullmatch(line):
-                found.append(
-                    f"requirements/{lock.name}.txt:{number} is neither a pin nor a hash: {line.strip()}"
-                )
+                found.append(f"{place} is neither a pin nor a hash: {line.strip()}")
             if "://" in line:
-                found.append(f"requirements/{lock.name}.txt:{number} names an address.")
+                found.append(f"{place} names an address.")
     return found
 
 
