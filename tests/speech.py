@@ -20,11 +20,12 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "speech"
 
 TWO_CITIES_TEXT = (
     "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of "
-    "foolishness, it was the epoch of belief, it was the epoch of incredulity, it was the season of Light, it was "
-    "the season of Darkness, it was the spring of hope, it was the winter of despair, we had everything before "
-    "us, we had nothing before us, we were all going direct to Heaven, we were all going direct the other way. In "
-    "short, the period was so far like the present period, that some of its noisiest authorities insisted on its "
-    "being received, for good or for evil, in the superlative degree of comparison only."
+    "foolishness, it was the epoch of belief, it was the epoch of incredulity, it was the season of "
+    "Light, it was the season of Darkness, it was the spring of hope, it was the winter of despair, we "
+    "had everything before us, we had nothing before us, we were all going direct to Heaven, we were "
+    "all going direct the other way. In short, the period was so far like the present period, that some "
+    "of its noisiest authorities insisted on its being received, for good or for evil, in the "
+    "superlative degree of comparison only."
 )
 """What ``two_cities()`` says, word for word: Charles Dickens, A Tale of Two Cities, chapter I (1859)."""
 
@@ -34,7 +35,7 @@ BECKETT_TEXT = "Ever tried. Ever failed. No matter. Try again. Fail again. Fail 
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording beside the clone. ``text`` is its reference, where it has one; ``about`` all that is known."""
+    """One recording beside the clone. ``text`` is its reference, where there is one; ``about`` all known."""
 
     path: Path
     text: str | None
@@ -82,7 +83,7 @@ def _manifest() -> tuple[Recording, ...]:
 
 
 def recordings(folder: str) -> list[Recording]:
-    """Every recording of one folder beside the clone, in the order of its manifest; skips the test without it."""
+    """Every recording of one folder beside the clone, in the manifest's order; skips the test without it."""
     if not (SHARED / "manifest.jsonl").is_file():
         pytest.skip("the recordings of ../shared/speech are not beside this clone")
     return [recording for recording in _manifest() if recording.path.parent.name == folder]

