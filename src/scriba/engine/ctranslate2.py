@@ -1,0 +1,249 @@
+"""The CTranslate2 adapter: Whisper on CPU and CUDA, the default engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ctranslate2
+import numpy as np
+import structlog
+
+from scriba.domain.errors import EngineError
+from scriba.domain.options import DecodingOptions
+from scriba.domain.transcript import Task
+from scriba.engine.alignment import word_times
+from scriba.engine.allocator import tune_allocator
+from scriba.engine.logmel import HOP, log_mel
+from scriba.engine.phrases import split_phrases
+from scriba.engine.port import (
+    WINDOW_SAMPLES,
+    AlignedWord,
+    Audio,
+    Capabilities,
+    Decoded,
+    DecodeRequest,
+    LanguageGuess,
+    Phrase,
+)
+from scriba.engine.tokenizer import TIME_PRECISION, WhisperTokenizer
+
+log = structlog.get_logger(__name__)
+
+MAX_TOKENS = 448
+"""Length of Whisper's text context: prompt and answer together."""
+
+_PROMPT_TOKENS = MAX_TOKENS // 2 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the machine is shared out: ``workers`` windows at once, ``threads`` cores each."""
+
+    workers: int
+    threads: int
+
+    @classmethod
+    def for_machine(cls, workers: int = 0, threads: int = 0) -> Layout:
+        """Fill in zeros by measurement: on few cores, one thread a worker wins (docs/decoding.md)."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        if threads == 0:
+            threads = max(1, min(4, cores // workers)) if workers else (1 if cores <= 4 else 2)
+        return cls(workers=workers or max(1, cores // threads), threads=threads)
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """The encoder's output of one window, shape ``(1, 1500, width)`` on the engine's device."""
+
+    output: ctranslate2.StorageView
+    seconds: float
+    frames: int
+
+
+class CTranslate2Engine:
+    """One Whisper model in CTranslate2 form. Implements ``scriba.engine.port.Engine``."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        model: str,
+        translates: bool = True,
+        device: str = "auto",
+        compute_type: str = "auto",
+        layout: Layout | None = None,
+    ) -> None:
+        """Load the weights.
+
+        Raises:
+            EngineError: the folder holds no usable model, or the device or compute type is not to be had.
+        """
+        tune_allocator()
+        chosen = layout or Layout.for_machine()
+        if device == "auto":
+            device = "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
+        try:
+            self._whisper = ctranslate2.models.Whisper(
+                str(path),
+                device=device,
+                compute_type=_compute_type(compute_type, device),
+                inter_threads=chosen.workers,
+                intra_threads=chosen.threads if device == "cpu" else 0,
+            )
+        except (RuntimeError, ValueError) as error:
+            log.error("model could not be loaded", model=model, error=str(error))  # noqa: TRY400
+            raise EngineError(
+                f"The model {model!r} could not be loaded on {device} with compute type {compute_type!r}."
+            ) from error
+        self._tokenizer = WhisperTokenizer(path / "tokenizer.json", multilingual=self._whisper.is_multilingual)
+        self._model = model
+        self._mel_bins = _mel_bins(path, self._whisper)
+        self._capabilities = Capabilities(
+            languages=self._tokenizer.languages,
+            translate=translates and self._whisper.is_multilingual,
+            word_times=True,
+            beam_search=True,
+            parallelism=chosen.workers,
+            device=device,
+            compute_type=self._whisper.compute_type,
+        )
+
+    @property
+    def model(self) -> str:
+        return self._model
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    def encode(self, audio: Audio) -> _Encoded:
+        if not 0 < len(audio) <= WINDOW_SAMPLES:
+            raise EngineError(f"A window holds 1 to {WINDOW_SAMPLES} samples, not {len(audio)}.")
+        features = log_mel(audio, self._mel_bins)[np.newaxis]
+        output = self._whisper.encode(ctranslate2.StorageView.from_array(features))
+        return _Encoded(output, len(audio) / 16_000, -(-len(audio) // HOP))
+
+    def detect_language(self, encoded: _Encoded) -> LanguageGuess:
+        if not self._whisper.is_multilingual:
+            return LanguageGuess((("en", 1.0),))
+        [ranking] = self._whisper.detect_language(encoded.output)
+        return LanguageGuess(tuple((token[2:-2], float(probability)) for token, probability in ranking))
+
+    def decode(self, encoded: _Encoded, request: DecodeRequest) -> Decoded:
+        options = request.options
+        prompt = self._prompt(request)
+        room = MAX_TOKENS - len(prompt)
+        wanted = options.max_new_tokens or room
+        search = (
+            {"beam_size": options.beam_size, "patience": options.patience}
+            if request.temperature == 0
+            else {
+                "beam_size": 1,
+                "num_hypotheses": options.best_of,
+                "sampling_topk": 0,
+                "sampling_temperature": request.temperature,
+            }
+        )
+        [result] = self._whisper.generate(
+            encoded.output,
+            [prompt],
+            length_penalty=options.length_penalty,
+            repetition_penalty=options.repetition_penalty,
+            no_repeat_ngram_size=options.no_repeat_ngram_size,
+            max_length=len(prompt) + min(wanted, room),
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_blank=options.suppress_blank,
+            suppress_tokens=list(options.suppress_tokens),
+            max_initial_timestamp_index=round(options.max_initial_timestamp / TIME_PRECISION),
+            **search,
+        )
+        tokens = result.sequences_ids[0]
+        phrases, consumed = split_phrases(self._tokenizer, tokens, encoded.seconds)
+        text = self._tokenizer.decode(tokens).strip()
+        return Decoded(
+            phrases=phrases,
+            consumed=consumed,
+            temperature=request.temperature,
+            # The score is normalised by length**penalty; openai/whisper averages over the end token too.
+            avg_logprob=result.scores[0] * len(tokens) ** options.length_penalty / (len(tokens) + 1),
+            compression_ratio=compression_ratio(text),
+            no_speech_prob=result.no_speech_prob,
+        )
+
+    def align(
+        self, encoded: _Encoded, phrases: Sequence[Phrase], language: str, task: Task
+    ) -> list[list[AlignedWord]]:
+        end = self._tokenizer.end_of_text
+        texts = [[token for token in phrase.tokens if token < end] for phrase in phrases]
+        flat = [token for text in texts for token in text]
+        if not flat:
+            return [[] for _ in phrases]
+        [result] = self._whisper.align(
+            encoded.output,
+            self._tokenizer.start_sequence(language, task),
+            [flat],
+            encoded.frames,
+        )
+        groups = [self._tokenizer.words(text, language) for text in texts]
+        return word_times(groups, result.alignments, result.text_token_probs, encoded.seconds)
+
+    def count_tokens(self, text: str) -> int:
+        return len(self._tokenizer.encode(text))
+
+    def close(self) -> None:
+        self._whisper.unload_model()
+
+    def _prompt(self, request: DecodeRequest) -> list[int]:
+        """Previous text, hotwords, the start sequence and a prefix, each cut to what the context holds."""
+        tokenizer, options = self._tokenizer, request.options
+        context: list[int] = []
+        prefix = options.prefix if request.first else None
+        if options.hotwords and not prefix:
+            context += tokenizer.encode(" " + options.hotwords.strip())[:_PROMPT_TOKENS]
+        history: list[int] = []
+        if options.initial_prompt:
+            history += tokenizer.encode(" " + options.initial_prompt.strip())
+        history += [token for token in request.previous if token < tokenizer.end_of_text]
+        if history:
+            # The newest words matter most, and hotwords were asked for by name: the oldest text gives way.
+            context += history[-(_PROMPT_TOKENS - len(context)) :] if len(context) < _PROMPT_TOKENS else []
+        prompt = [tokenizer.start_of_previous, *context] if context else []
+        prompt += tokenizer.start_sequence(request.language, request.task)
+        if options.without_timestamps:
+            prompt.append(tokenizer.no_timestamps)
+        if prefix:
+            if not options.without_timestamps:
+                prompt.append(tokenizer.first_timestamp)
+            prompt += tokenizer.encode(" " + prefix.strip())[: _PROMPT_TOKENS // 2]
+        return prompt
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes over compressed bytes: above 2.4 the text repeats itself (openai/whisper)."""
+    data = text.encode()
+    return len(data) / len(zlib.compress(data))
+
+
+def _compute_type(asked: str, device: str) -> str:
+    if asked != "auto":
+        return asked
+    return "float16" if device == "cuda" else "int8"
+
+
+def _mel_bins(path: Path, whisper: ctranslate2.models.Whisper) -> int:
+    """The model knows; a preprocessor_config.json beside it is only a second opinion for old releases."""
+    known = getattr(whisper, "n_mels", None)
+    if isinstance(known, int):
+        return known
+    config = path / "preprocessor_config.json"
+    if config.is_file():
+        return int(json.loads(config.read_text(encoding="utf-8")).get("feature_size", 80))
+    return 80
+
+

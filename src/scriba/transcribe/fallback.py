@@ -1,0 +1,55 @@
+"""The temperature ladder: decode again, more freely, when a pass looks wrong (openai/whisper)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from scriba.domain.cancel import CancelToken
+from scriba.domain.options import DecodingOptions
+from scriba.engine.port import Decoded, DecodeRequest, Encoded, Engine
+
+
+def decode_with_fallback(
+    engine: Engine, encoded: Encoded, request: DecodeRequest, cancel: CancelToken
+) -> Decoded:
+    """The first pass that looks right, or the likeliest of those that do not.
+
+    Raises:
+        CancelledByUserError: between two passes.
+    """
+    options = request.options
+    passes: list[Decoded] = []
+    for temperature in options.temperatures:
+        cancel.check()
+        decoded = engine.decode(encoded, replace(request, temperature=temperature))
+        if is_silence(decoded, options) or not _looks_wrong(decoded, options):
+            return decoded
+        passes.append(decoded)
+    calm = [decoded for decoded in passes if not is_repetitive(decoded, options)]
+    return max(calm or passes, key=lambda decoded: decoded.avg_logprob)
+
+
+def is_repetitive(decoded: Decoded, options: DecodingOptions) -> bool:
+    """The text compresses better than speech does."""
+    threshold = options.compression_ratio_threshold
+    return threshold is not None and decoded.compression_ratio > threshold
+
+
+def is_improbable(decoded: Decoded, options: DecodingOptions) -> bool:
+    """The model itself hardly believes the text."""
+    threshold = options.log_prob_threshold
+    return threshold is not None and decoded.avg_logprob < threshold
+
+
+def is_silence(decoded: Decoded, options: DecodingOptions) -> bool:
+    """The model says that there is no speech, and the text it wrote all the same is improbable."""
+    threshold = options.no_speech_threshold
+    return (
+        threshold is not None
+        and decoded.no_speech_prob > threshold
+        and (options.log_prob_threshold is None or is_improbable(decoded, options))
+    )
+
+
+def _looks_wrong(decoded: Decoded, options: DecodingOptions) -> bool:
+    return is_repetitive(decoded, options) or is_improbable(decoded, options)
