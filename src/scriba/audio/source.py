@@ -1,0 +1,86 @@
+"""The bytes of a recording as the demuxer sees them: counted, capped, cancellable and nothing else.
+
+The demuxer never gets a name or a path, so nothing can be guessed from a client's file name and nothing
+inside a file can be resolved relative to it.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO
+
+from scriba.domain.cancel import CancelToken
+from scriba.domain.errors import EmptyMediaError, MediaTooLargeError, UnsupportedMediaError
+
+
+class ByteSource:
+    """A read-only, seekable view of a binary stream, from its first byte to its last.
+
+    ``max_bytes`` bounds how far into the stream anything may read; None is no bound. The stream is not closed.
+    """
+
+    def __init__(self, stream: BinaryIO, max_bytes: int | None) -> None:
+        self._stream = stream
+        self._max_bytes = max_bytes
+        self._furthest = 0
+        self.cancel: CancelToken | None = None
+        self.error: BaseException | None = None
+        """What a read raised. It has to cross C code on its way up, which may replace it by its own."""
+
+    def measure(self) -> int:
+        """Size in bytes, found by seeking, so that a file too large is refused before it is read.
+
+        Raises:
+            EmptyMediaError: there are none.
+            MediaTooLargeError: there are more than ``max_bytes``.
+        """
+        size = self._stream.seek(0, io.SEEK_END)
+        self._stream.seek(0)
+        if size == 0:
+            raise EmptyMediaError("The file is empty: it holds 0 bytes.", field="file")
+        self._check_size(size)
+        return size
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to ``size`` bytes; ``b""`` at the end."""
+        try:
+            if self.cancel is not None:
+                self.cancel.check()
+            data = self._stream.read(size)
+            self._furthest = max(self._furthest, self._stream.tell())
+            self._check_size(self._furthest)
+        except BaseException as error:
+            self.error = error
+            raise
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to an offset; returns the new one."""
+        try:
+            return self._stream.seek(offset, whence)
+        except BaseException as error:
+            self.error = error
+            raise
+
+    def tell(self) -> int:
+        """The present offset."""
+        return self._stream.tell()
+
+    def raise_stashed(self) -> None:
+        """Raise what a read met, if anything: it is nearer the truth than what the demuxer made of it.
+
+        Raises:
+            ScribaError: a bound was passed, the work was cancelled, or the stream could not be read.
+        """
+        error = self.error
+        if isinstance(error, (OSError, ValueError)):
+            raise UnsupportedMediaError("The file could not be read.", field="file") from error
+        if error is not None:
+            raise error
+
+    def _check_size(self, size: int) -> None:
+        if self._max_bytes is not None and size > self._max_bytes:
+            raise MediaTooLargeError(
+                f"The file is larger than the {self._max_bytes} bytes allowed: it has at least {size}.",
+                field="file",
+            )
