@@ -37,7 +37,14 @@ LOWEST_RATE, HIGHEST_RATE = 2_000, 1_536_000
 DEMUX_RETRIES = 3
 
 # What PyAV raises on hostile bytes: FFmpeg's errors, and its own checks of what FFmpeg returned.
-_DECODE_ERRORS = (av.FFmpegError, ValueError, OverflowError, ArithmeticError, LookupError, NotImplementedError)
+_DECODE_ERRORS = (
+    av.FFmpegError,
+    ValueError,
+    OverflowError,
+    ArithmeticError,
+    LookupError,
+    NotImplementedError,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,9 @@ class Converter:
         self.rate = first.sample_rate
         self._mixer = Downmixer(layout_weights(first.layout), self.rate)
         self._resampler = (
-            AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE) if self.rate != SAMPLE_RATE else None
+            AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+            if self.rate != SAMPLE_RATE
+            else None
         )
 
     def convert(self, frames: list[AudioFrame]) -> NDArray[np.float32]:
