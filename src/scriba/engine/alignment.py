@@ -1,4 +1,4 @@
-"""Word times from cross-attention: the jumps of a dynamic time warping path (openai/whisper ``timing.py``)."""
+"""Word times from cross-attention, by a dynamic time warping path (openai/whisper ``timing.py``)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Keeping glibc from giving memory back to the kernel between two windows.
 
-Each 30 s encode allocates and frees hundreds of megabytes in large blocks. With glibc's defaults each block is
+Each 30 s encode allocates and frees hundreds of megabytes in large blocks. With glibc's defaults each is
 mapped and unmapped anew, and the page faults cost more than a third of the encode (docs/decoding.md).
 """
 
@@ -23,7 +23,7 @@ def tune_allocator() -> bool:
     Returns:
         True when it was done, False on another C library.
     """
-    global _tuned  # noqa: PLW0603 - the allocator is the process's, and so is this
+    global _tuned
     if _tuned:
         return True
     if platform.libc_ver()[0] != "glibc":

@@ -14,7 +14,6 @@ import numpy as np
 import structlog
 
 from scriba.domain.errors import EngineError
-from scriba.domain.options import DecodingOptions
 from scriba.domain.transcript import Task
 from scriba.engine.alignment import word_times
 from scriba.engine.allocator import tune_allocator
@@ -100,7 +99,9 @@ class CTranslate2Engine:
             raise EngineError(
                 f"The model {model!r} could not be loaded on {device} with compute type {compute_type!r}."
             ) from error
-        self._tokenizer = WhisperTokenizer(path / "tokenizer.json", multilingual=self._whisper.is_multilingual)
+        self._tokenizer = WhisperTokenizer(
+            path / "tokenizer.json", multilingual=self._whisper.is_multilingual
+        )
         self._model = model
         self._mel_bins = _mel_bins(path, self._whisper)
         self._capabilities = Capabilities(
@@ -245,5 +246,3 @@ def _mel_bins(path: Path, whisper: ctranslate2.models.Whisper) -> int:
     if config.is_file():
         return int(json.loads(config.read_text(encoding="utf-8")).get("feature_size", 80))
     return 80
-
-

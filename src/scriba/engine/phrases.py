@@ -1,4 +1,4 @@
-"""Cutting a decoded token sequence into phrases at its timestamp tokens (openai/whisper ``transcribe.py``)."""
+"""Cutting decoded tokens into phrases at its timestamp tokens (openai/whisper ``transcribe.py``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def split_phrases(
     """
     stamps = [index for index, token in enumerate(tokens) if tokenizer.is_timestamp(token)]
     pairs = [index for index in stamps if index > 0 and tokenizer.is_timestamp(tokens[index - 1])]
-    ends_in_one = len(tokens) >= 2 and tokenizer.is_timestamp(tokens[-1]) and not tokenizer.is_timestamp(tokens[-2])
+    ends_in_one = (
+        len(tokens) >= 2 and tokenizer.is_timestamp(tokens[-1]) and not tokenizer.is_timestamp(tokens[-2])
+    )
 
     if not pairs:
         start = tokenizer.seconds(tokens[stamps[0]]) if stamps and stamps[0] == 0 else 0.0

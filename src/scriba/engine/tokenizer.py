@@ -39,7 +39,9 @@ class WhisperTokenizer:
         self.start_of_previous = self._special("<|startofprev|>")
         self.no_timestamps = self._special("<|notimestamps|>")
         self.first_timestamp = self.no_timestamps + 1
-        self._tasks = {task: self._tokenizer.token_to_id(f"<|{task}|>") for task in Task}
+        self._tasks: dict[Task, int] = {}
+        if multilingual:
+            self._tasks = {task: self._special(f"<|{task}|>") for task in Task}
         ids = {code: self._tokenizer.token_to_id(f"<|{code}|>") for code in LANGUAGES}
         self._languages: dict[str, int] = {code: token for code, token in ids.items() if token is not None}
 

@@ -7,12 +7,13 @@ the recording; the window knows where each piece came from and restores every ti
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scriba.audio.vad import SpeechDetector, SpeechProbability, SpeechRegion
+from scriba.audio.speech import SpeechDetector, SpeechRegion
+from scriba.audio.vad import SpeechProbability
 from scriba.domain.media import SAMPLE_RATE
 from scriba.domain.options import VadOptions
 
@@ -152,9 +153,7 @@ def plan_windows(
     return _plan_everything(blocks, window_samples)
 
 
-def _plan_by_speech(
-    blocks: Iterable[Audio], options: VadOptions, window_samples: int
-) -> Iterator[Window]:
+def _plan_by_speech(blocks: Iterable[Audio], options: VadOptions, window_samples: int) -> Iterator[Window]:
     detector = SpeechDetector(_bounded(options, window_samples))
     buffer = AudioBuffer()
     group: list[SpeechRegion] = []
@@ -176,19 +175,14 @@ def _plan_by_speech(
     for block in blocks:
         buffer.append(block)
         yield from accept(detector.push(block))
-        if group:
-            buffer.discard_before(group[0].start)
-        else:
-            # A region may still be open, or about to open with its padding.
-            buffer.discard_before(buffer.end - window_samples - 2 * SAMPLE_RATE)
+        needed = detector.earliest_pending
+        buffer.discard_before(min(needed, group[0].start) if group else needed)
     yield from accept(detector.finish())
     yield from packed()
 
 
 def _bounded(options: VadOptions, window_samples: int) -> VadOptions:
     """Speech without a pause is cut where a window is full, so that the buffer stays bounded."""
-    from dataclasses import replace
-
     longest = window_samples / SAMPLE_RATE
     return replace(options, max_speech_duration_s=min(options.max_speech_duration_s, longest))
 
