@@ -7,7 +7,6 @@ in, only audio codecs, and bounded frames.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
 
 import av
@@ -17,6 +16,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Discard
 
+from scriba.audio.layouts import plain_layout
 from scriba.audio.source import ByteSource
 from scriba.domain.errors import UnsupportedMediaError
 from scriba.domain.media import MediaInfo
@@ -25,13 +25,15 @@ from scriba.domain.media import MediaInfo
 av.logging.set_level(None)
 av.logging.set_libav_level(av.logging.PANIC)
 
-CONTAINERS = (
-    "3gp aa aac aax ac3 ac4 aea aiff alaw amr amrnb amrwb ape asf asf_o ast au avi avr caf codec2 daud dhav "
-    "dsf dss dts dtshd dv eac3 flac flv gsm gxf hcom iamf iff ilbc ircam ivf kux lc3 live_flv loas lvf m4a "
-    "matroska,webm mlp mov,mp4,m4a,3gp,3g2,mj2 mp3 mpc mpc8 mpeg mpegts mxf nistsphere nut obu ogg oma osq paf "
-    "pva qcp qoa rka rm rso sbc sds shn sol sox spdif swf tak truehd tta ty voc vqf w64 wav wavarc wsd wtv wv "
-    "xwma"
-).split()
+CONTAINERS = ",".join(
+    (
+        "3gp,aa,aac,aax,ac3,ac4,aea,aiff,alaw,amr,amrnb,amrwb,ape,asf,asf_o,ast,au,avi,avr,caf,codec2,daud",
+        "dhav,dsf,dss,dts,dtshd,dv,eac3,flac,flv,gsm,gxf,hcom,iamf,iff,ilbc,ircam,ivf,kux,lc3,live_flv,loas",
+        "lvf,m4a,matroska,webm,mlp,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,obu",
+        "ogg,oma,osq,paf,pva,qcp,qoa,rka,rm,rso,sbc,sds,shn,sol,sox,spdif,swf,tak,truehd,tta,ty,voc,vqf,w64",
+        "wav,wavarc,wsd,wtv,wv,xwma",
+    )
+)
 """Demuxers that read one self-contained file. Left out on purpose: hls, dash, concat, sdp, imf, image
 sequences, subtitles, game formats, capture devices and every raw format that has no header to be known by."""
 
@@ -54,11 +56,6 @@ def _audio_codecs() -> str:
     return ",".join(names)
 
 
-def _container_whitelist(containers: Iterable[str] = CONTAINERS) -> str:
-    # FFmpeg compares a demuxer's aliases one by one, so "matroska,webm" splits by itself.
-    return ",".join(containers)
-
-
 def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> object:  # noqa: ARG001
     raise PermissionError("media may not open other files")
 
@@ -78,7 +75,7 @@ def open_container(source: ByteSource) -> InputContainer:
             io_open=_refuse_to_open,
             buffer_size=1 << 16,
             container_options={
-                "format_whitelist": _container_whitelist(),
+                "format_whitelist": CONTAINERS,
                 "protocol_whitelist": "none",
                 "codec_whitelist": _audio_codecs(),
                 "max_streams": "64",
@@ -96,7 +93,7 @@ def open_container(source: ByteSource) -> InputContainer:
 
 
 def choose_audio(container: InputContainer) -> AudioStream:
-    """The audio track that a player would choose; every other stream is discarded by the demuxer.
+    """The audio track that a player would choose, ready to decode; every other stream is discarded.
 
     Raises:
         UnsupportedMediaError: there is none, or none whose codec can be decoded.
@@ -114,6 +111,7 @@ def choose_audio(container: InputContainer) -> AudioStream:
     # One thread a file: several files are decoded at once, and the engine wants the other cores.
     chosen.codec_context.thread_count = 1
     chosen.codec_context.options = {"max_samples": str(MAX_SAMPLES_PER_FRAME)}
+    plain_layout(chosen)
     return chosen
 
 

@@ -4,8 +4,8 @@ The rule:
 - A file cut short keeps what is there: one failing packet at its very end is the cut.
 - Of a lossy stream, packets here and there may fail; their time becomes silence. When more than a tenth
   of them fail the file is corrupt: the words around the holes would be guesses.
-- FLAC is bit-exact by contract, so a frame that fails is damage: the file is corrupt, unless that frame is the
-  cut end of a file that visibly lacks more than that frame.
+- FLAC is bit-exact by contract, so a frame that fails is damage: the file is corrupt, unless that frame is
+  the cut end of a file that visibly lacks more than that frame.
 - A stream that yields nothing for a thousand packets on end is corrupt, however many came before.
 """
 

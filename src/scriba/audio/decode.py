@@ -1,7 +1,7 @@
 """The one way sound comes in: any container and codec, as a stream of 16 kHz mono float32 blocks.
 
-Memory does not grow with length. Bytes read, seconds decoded and bytes decoded are counted in the loop itself,
-because headers lie.
+Memory does not grow with length. Bytes read, seconds decoded and bytes decoded are counted in the loop
+itself, because headers lie.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import av
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from scriba.audio.container import choose_audio, describe, open_container
 from scriba.audio.damage import DamageReport
+from scriba.audio.layouts import refuse_custom_layouts
 from scriba.audio.samples import Converter, FrameKind, frame_kind
 from scriba.audio.source import ByteSource
 from scriba.audio.timeline import Timeline
@@ -89,7 +90,7 @@ class Recording:
         """Seconds of silence put in where the file's timestamps skip time."""
         return self._timeline.filled
 
-    def __enter__(self) -> Recording:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -98,7 +99,7 @@ class Recording:
         self.close()
 
     def close(self) -> None:
-        """Free the decoder's memory and, if it was opened here, the file. Calling it again changes nothing."""
+        """Free the decoder's memory and, if it was opened here, the file. May be called again."""
         self._stream = None
         container, self._container = self._container, None
         if container is not None:
@@ -108,7 +109,7 @@ class Recording:
             owned.close()
 
     def blocks(self, cancel: CancelToken | None = None) -> Iterator[NDArray[np.float32]]:
-        """The whole recording as blocks of about one second, float32 of shape (samples,), at most two seconds.
+        """The whole recording in blocks of about one second (two at most), float32 of shape (samples,).
 
         Full scale is 1; a peak may pass it a little. Closes the recording at its end, on an error, and when
         the iterator is closed or dropped.
@@ -152,6 +153,7 @@ class Recording:
                 if packet is not None and packet.size:
                     damage.packet_failed()
                 continue
+            refuse_custom_layouts(frames)
             seconds = 0.0
             for frame in frames:
                 if frame.samples <= 0:

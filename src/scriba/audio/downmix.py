@@ -43,10 +43,11 @@ class Downmixer:
     def mix(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         """One block, float32 of shape (channels, samples), to shape (samples,)."""
         if len(self._base) == 1:
-            return block[0]
+            only: NDArray[np.float32] = block[0]
+            return only
         weights = self._weights(block)
         previous, self._current = self._current, weights
-        mixed: NDArray[np.float32] = weights @ block
+        mixed: NDArray[np.float32] = np.asarray(weights @ block, np.float32)
         if previous is not None and not np.array_equal(previous, weights):
             # A step in gain is a click, and a click is a consonant to a recogniser: fade over instead.
             length = min(block.shape[1], int(self._rate * RAMP_SECONDS))

@@ -9,10 +9,11 @@ from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
 from scriba.audio.downmix import Downmixer, layout_weights
+from scriba.audio.layouts import Interleaver
 from scriba.domain.media import SAMPLE_RATE
 
 LOUDEST = 4.0
-"""Float files may pass full scale a little (mastered music, decoder overshoot); beyond +12 dB it is garbage."""
+"""Float files may pass full scale a little (mastered music, decoder overshoot); past +12 dB it is garbage."""
 
 FrameKind = tuple[str, str, int, int]
 """Sample format, layout, channels and rate: what has to be equal for frames to be processed together."""
@@ -26,7 +27,7 @@ def frame_kind(frame: AudioFrame) -> FrameKind:
 def _raw(frame: AudioFrame) -> NDArray[np.generic]:
     """The frame's samples in its own type, shape (channels, samples)."""
     if frame.format.name.startswith("s64"):  # PyAV's own conversion does not know it
-        planes = [np.frombuffer(plane, np.int64) for plane in frame.planes]
+        planes = [np.frombuffer(bytes(plane), np.int64) for plane in frame.planes]
         width = frame.samples * (1 if frame.format.is_planar else frame.layout.nb_channels)
         array: NDArray[np.generic] = np.stack([plane[:width] for plane in planes])
     else:
@@ -40,13 +41,17 @@ def to_float(frames: list[AudioFrame]) -> NDArray[np.float32]:
     """Frames of one kind, joined, shape (channels, samples), float32 with full scale at 1."""
     joined = np.concatenate([_raw(frame) for frame in frames], axis=1)
     if joined.dtype == np.uint8:
-        return (joined.astype(np.float32) - 128) / 128
+        centred: NDArray[np.float32] = (joined.astype(np.float32) - np.float32(128)) / np.float32(128)
+        return centred
     if joined.dtype.kind == "i":
-        return joined.astype(np.float32) / np.float32(1 << (8 * joined.dtype.itemsize - 1))
-    samples = joined.astype(np.float32)
+        scaled: NDArray[np.float32] = joined.astype(np.float32)
+        scaled *= 2.0 ** (1 - 8 * joined.dtype.itemsize)
+        return scaled
+    samples: NDArray[np.float32] = joined.astype(np.float32)
     if not np.isfinite(samples).all():
         samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.clip(samples, -LOUDEST, LOUDEST)
+    np.clip(samples, -LOUDEST, LOUDEST, out=samples)
+    return samples
 
 
 class Converter:
@@ -54,6 +59,7 @@ class Converter:
 
     def __init__(self, first: AudioFrame) -> None:
         self.rate = first.sample_rate
+        self._interleave = Interleaver()
         self._mixer = Downmixer(layout_weights(first.layout), self.rate)
         self._resampler = (
             AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
@@ -63,7 +69,8 @@ class Converter:
 
     def convert(self, frames: list[AudioFrame]) -> NDArray[np.float32]:
         """16 kHz mono samples of these frames, shape (samples,), less what the resampler still holds."""
-        return self._resample(self._mixer.mix(to_float(frames)))
+        plain = [piece for frame in frames for piece in self._interleave(frame)]
+        return self._resample(self._mixer.mix(to_float(plain)))
 
     def silence(self, samples: int) -> NDArray[np.float32]:
         """As ``convert``, for that many samples of silence at the file's own rate."""

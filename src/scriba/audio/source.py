@@ -16,7 +16,7 @@ from scriba.domain.errors import EmptyMediaError, MediaTooLargeError, Unsupporte
 class ByteSource:
     """A read-only, seekable view of a binary stream, from its first byte to its last.
 
-    ``max_bytes`` bounds how far into the stream anything may read; None is no bound. The stream is not closed.
+    ``max_bytes`` bounds how far into the stream anything may read; None is no bound. It is not closed here.
     """
 
     def __init__(self, stream: BinaryIO, max_bytes: int | None) -> None:

@@ -63,7 +63,7 @@ class SpeechDetector:
 
     @property
     def earliest_pending(self) -> int:
-        """No region still to be returned starts before this sample: audio before it is not needed any more."""
+        """No region still to be returned starts before this sample: earlier audio is not needed any more."""
         if self._waiting is not None:
             return self._waiting.start
         return max(0, (self._position if self._start is None else self._start) - self._pad)
@@ -150,7 +150,7 @@ class SpeechDetector:
         self._silence_from = self._split_end = self._split_start = 0
 
     def _close(self, end: int) -> list[SpeechRegion]:
-        """The speech being heard ended there: it waits for what follows, and settles what waited before it."""
+        """The speech being heard ended there: it waits for what follows, and settles what waited."""
         assert self._start is not None  # noqa: S101
         start, lead = self._start, self._lead(self._start)
         heard = self._probabilities[: max(1, -(-(end - start) // FRAME))]

@@ -26,7 +26,7 @@ _session_lock = threading.Lock()
 
 def _shared_session() -> onnxruntime.InferenceSession:
     """One session for all: running it is thread-safe, and all state is passed in."""
-    global _session  # noqa: PLW0603
+    global _session
     with _session_lock:
         if _session is None:
             options = onnxruntime.SessionOptions()
@@ -60,7 +60,7 @@ class SpeechProbability:
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def flush(self) -> NDArray[np.float32]:
-        """The probability of the last, partial frame (silence after it), if there is one. Nothing may follow."""
+        """The probability of the last, partial frame (silence after it), if any. Nothing may follow."""
         if not len(self._rest):
             return np.zeros(0, np.float32)
         return self.push(np.zeros(FRAME - len(self._rest), np.float32))
