@@ -1,0 +1,32 @@
+"""The command line. Everything heavy is imported by the command that needs it, so that starting is quick."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program named ``scriba`` and return its exit status.
+
+    0 is success, 1 a failure, 2 wrong usage or settings, 130 an interruption. A failure is told in one line
+    on the standard error; a stack trace is shown only where the environment has ``SCRIBA_DEBUG``.
+    """
+    from scriba.cli.app import app
+    from scriba.cli.faults import debugging, explain
+
+    with_traces = debugging()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Every format is UTF-8, whatever the locale; a file name may be no text at all.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        app(arguments, prog_name="scriba")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except Exception as error:
+        if with_traces:
+            raise
+        return explain(error)
+    return 0

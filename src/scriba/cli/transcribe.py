@@ -1,0 +1,159 @@
+"""``scriba transcribe``: its flags, and what they ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scriba.cli import flags
+
+
+def transcribe(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE", help="Recordings, folders of recordings, or - for the standard input."
+        ),
+    ],
+    model: flags.Model = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            "--language",
+            "-l",
+            metavar="LANGUAGE",
+            help="Code or English name of what is spoken; found out when not given.",
+            show_default=False,
+        ),
+    ] = None,
+    languages: Annotated[
+        str | None,
+        typer.Option(
+            "--languages", metavar="LIST", help="Choose among these only, such as en,de.", show_default=False
+        ),
+    ] = None,
+    task: Annotated[
+        str,
+        typer.Option("--task", "-t", metavar="TASK", help="transcribe, or translate (into English)."),
+    ] = "transcribe",
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="text (the default), txt, json, verbose_json, srt, vtt, tsv, lrc or lrc_words; "
+            "repeat it for several.",
+            show_default=False,
+        ),
+    ] = None,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--output-dir",
+            "-o",
+            metavar="FOLDER",
+            help="Write a file for each recording and format there, instead of printing.",
+            show_default=False,
+        ),
+    ] = None,
+    words: Annotated[bool, typer.Option("--words", help="Times of words, too.")] = False,
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            "--prompt", metavar="TEXT", help="Text the model takes as said before.", show_default=False
+        ),
+    ] = None,
+    hotwords: Annotated[
+        str | None,
+        typer.Option("--hotwords", metavar="TEXT", help="Names and terms to listen for.", show_default=False),
+    ] = None,
+    beam_size: Annotated[
+        int | None,
+        typer.Option("--beam-size", metavar="N", help="1 is greedy and quicker.", show_default=False),
+    ] = None,
+    temperature: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--temperature",
+            metavar="T",
+            help="Repeat it for a ladder; 0 switches it off.",
+            show_default=False,
+        ),
+    ] = None,
+    no_vad: Annotated[
+        bool, typer.Option("--no-vad", help="Listen to everything, not only to what sounds like speech.")
+    ] = False,
+    no_guards: Annotated[
+        bool, typer.Option("--no-guards", help="Keep text that nobody seems to have said.")
+    ] = False,
+    max_line_chars: Annotated[
+        int | None,
+        typer.Option("--max-line-chars", metavar="N", help="Columns in a subtitle line.", show_default=False),
+    ] = None,
+    max_lines: Annotated[
+        int | None,
+        typer.Option("--max-lines", metavar="N", help="Lines in a subtitle.", show_default=False),
+    ] = None,
+    max_duration: Annotated[
+        float | None,
+        typer.Option(
+            "--max-duration", metavar="SECONDS", help="Seconds a subtitle may last.", show_default=False
+        ),
+    ] = None,
+    max_gap: Annotated[
+        float | None,
+        typer.Option(
+            "--max-gap", metavar="SECONDS", help="A longer pause starts a new subtitle.", show_default=False
+        ),
+    ] = None,
+    max_chars_per_second: Annotated[
+        float | None,
+        typer.Option(
+            "--max-chars-per-second", metavar="N", help="Reading speed of subtitles.", show_default=False
+        ),
+    ] = None,
+    data_dir: flags.DataDir = None,
+    device: flags.Device = None,
+    compute_type: flags.ComputeType = None,
+    threads: flags.Threads = None,
+) -> None:
+    """Turn recordings into text. The text goes to the standard output, progress to the standard error."""
+    from scriba.cli.transcribing import Wanted, transcribe_all
+
+    wanted = Wanted(
+        arguments=files,
+        language=language,
+        among=languages.split(",") if languages else [],
+        task=task,
+        formats=formats or ["text"],
+        output_dir=output_dir,
+        words=words,
+        decoding={
+            "initial_prompt": prompt,
+            "hotwords": hotwords,
+            "beam_size": beam_size,
+            "temperatures": tuple(temperature) if temperature else None,
+        },
+        vad=not no_vad,
+        guards=not no_guards,
+        lines={
+            "max_line_chars": max_line_chars,
+            "max_lines": max_lines,
+            "max_duration": max_duration,
+            "max_gap": max_gap,
+            "max_chars_per_second": max_chars_per_second,
+        },
+    )
+    settings = flags.read_settings(
+        model=model,
+        model_fallback=None if model is None else "none",
+        data_dir=data_dir,
+        device=device,
+        compute_type=compute_type,
+        threads=threads,
+        model_allow_pull=True,
+    )
+    raise typer.Exit(transcribe_all(wanted, settings))

@@ -1,0 +1,166 @@
+"""Carrying out ``scriba transcribe``: recording after recording, printed or written to files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from scriba.cli import faults, progress
+from scriba.cli.background import ending_cleanly, events
+from scriba.cli.inputs import Input, NothingToReadError, find, spool_stdin
+from scriba.cli.outputs import plan, write_whole
+from scriba.cli.services import open_transcriber
+from scriba.domain.errors import ModelNotFoundError, ModelUnavailableError
+from scriba.domain.events import Finished, Progress
+from scriba.domain.options import LanguagePolicy, TranscribeOptions
+from scriba.domain.transcript import Task, Transcript
+from scriba.formats import Format, LineRules, RenderOptions, render
+from scriba.server.settings import Settings
+from scriba.transcribe.port import Source, Transcriber
+
+_JSON = (Format.JSON, Format.VERBOSE_JSON)
+_PRINTED_TOGETHER = (Format.TEXT, Format.TXT, *_JSON)
+"""Formats of which several still make sense one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the flags say, not yet checked. A value of None was not given."""
+
+    arguments: list[str]
+    language: str | None
+    among: list[str]
+    task: str
+    formats: list[str]
+    output_dir: Path | None
+    words: bool
+    vad: bool
+    guards: bool
+    decoding: dict[str, Any] = field(default_factory=dict)
+    lines: dict[str, Any] = field(default_factory=dict)
+
+    def parsed_formats(self) -> list[Format]:
+        return list(dict.fromkeys(Format.parse(name) for name in self.formats))
+
+    def rules(self) -> LineRules:
+        return LineRules(**self.lines)
+
+    def options(self, defaults: TranscribeOptions) -> TranscribeOptions:
+        """The request: the settings' defaults with what was given on top.
+
+        Raises:
+            InvalidOptionError: a value is out of bounds or unknown.
+        """
+        if self.task not in list(Task):
+            raise typer.BadParameter(
+                f"{self.task!r} is neither transcribe nor translate.", param_hint="--task"
+            )
+        given = {name: value for name, value in self.decoding.items() if value is not None}
+        among = self.among or list(defaults.language.allowed)
+        policy = LanguagePolicy.parse(self.language, among)
+        return replace(
+            defaults,
+            task=Task(self.task),
+            language=replace(defaults.language, language=policy.language, allowed=policy.allowed),
+            decoding=replace(defaults.decoding, **given),
+            vad=defaults.vad if self.vad else replace(defaults.vad, enabled=False),
+            words=self.words
+            or any(fmt.needs_words for fmt in self.parsed_formats())
+            or self.rules().needs_words,
+            guards=defaults.guards and self.guards,
+        )
+
+
+def transcribe_all(wanted: Wanted, settings: Settings) -> int:
+    """Transcribe every recording; the exit status. One that fails is told of, the others are still done."""
+    formats, rules = wanted.parsed_formats(), wanted.rules()
+    options = wanted.options(settings.transcribe_options())
+    try:
+        inputs = find(wanted.arguments)
+    except NothingToReadError as error:
+        raise typer.BadParameter(str(error), param_hint="FILE") from None
+    if wanted.output_dir is None:
+        _check_printable(inputs, formats)
+        outputs: list[list[Path]] = [[] for _ in inputs]
+    else:
+        outputs = plan(inputs, wanted.output_dir, _suffixes(formats))
+
+    failed = 0
+    with ending_cleanly(), open_transcriber(settings) as transcriber:
+        for item, files in zip(inputs, outputs, strict=True):
+            try:
+                transcript = _one(transcriber, item, options, settings)
+                texts = [
+                    render(transcript, fmt, rules, options=RenderOptions(words=wanted.words))
+                    for fmt in formats
+                ]
+                for path, text in zip(files, texts, strict=False):
+                    write_whole(path, text)
+                if not files:
+                    _print(item, texts[0], formats[0], several=len(inputs) > 1)
+            except (ModelNotFoundError, ModelUnavailableError, BrokenPipeError):
+                raise  # no other recording would fare better
+            except Exception as error:
+                if faults.debugging():
+                    raise
+                faults.say(f"{item.shown}: {faults.describe(error)[0]}")
+                failed += 1
+    return faults.FAILED if failed else 0
+
+
+def _one(transcriber: Transcriber, item: Input, options: TranscribeOptions, settings: Settings) -> Transcript:
+    with _opened(item, settings) as source, progress.listening(item.shown) as report:
+        for event in events(transcriber, source, options):
+            if isinstance(event, Progress):
+                report(event.done, event.total)
+            elif isinstance(event, Finished):
+                return event.transcript
+    raise RuntimeError("a transcription ended without a result")
+
+
+@contextmanager
+def _opened(item: Input, settings: Settings) -> Generator[Source]:
+    if item.path is not None:
+        yield item.path
+        return
+    settings.spool_dir.mkdir(parents=True, exist_ok=True)
+    with spool_stdin(settings.spool_dir) as file:
+        yield file
+
+
+def _check_printable(inputs: list[Input], formats: list[Format]) -> None:
+    if len(formats) > 1:
+        raise typer.BadParameter(
+            "only one format can be printed; name an --output-dir.", param_hint="--format"
+        )
+    if len(inputs) > 1 and formats[0] not in _PRINTED_TOGETHER:
+        raise typer.BadParameter(
+            f"{formats[0].value} of {len(inputs)} recordings cannot be printed as one; name an --output-dir.",
+            param_hint="--format",
+        )
+
+
+def _suffixes(formats: list[Format]) -> list[str]:
+    """What the file of each format ends in; where two would be the same, the format's name is put in."""
+    plain = [fmt.extension for fmt in formats]
+    return [
+        f".{fmt.value}{suffix}" if plain.count(suffix) > 1 and suffix != f".{fmt.value}" else suffix
+        for fmt, suffix in zip(formats, plain, strict=True)
+    ]
+
+
+def _print(item: Input, text: str, fmt: Format, *, several: bool) -> None:
+    """One recording is printed as it is. Of several, text has a heading each, and JSON is one line each."""
+    if several and fmt in _JSON:
+        text = json.dumps({"file": item.shown, **json.loads(text)}, ensure_ascii=False) + "\n"
+    elif several:
+        text = f"==> {item.shown} <==\n{text}\n"
+    sys.stdout.write(text)
+    sys.stdout.flush()
