@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from scriba.domain.transcript import Segment
 from scriba.formats.graphemes import clean_text, text_width
-from scriba.formats.partition import break_penalty, partition
+from scriba.formats.partition import CLAUSE_PENALTY, break_penalty, partition
 from scriba.formats.pieces import Piece, join_pieces, split_pieces
 from scriba.formats.rules import LineRules
 from scriba.formats.timeline import Timeline
@@ -18,6 +18,8 @@ _BRIEF_MS = 500
 """How long a cue without any duration is shown, where there is room."""
 _PAUSE_SECONDS = 0.3
 """A pause that makes a good place to end a cue, as a comma does."""
+_CUE_WEIGHT = 3.0
+"""How much more than a line's end a cue's end should fall where a sentence or a clause ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,8 @@ def _columns(pieces: list[Piece]) -> list[float]:
 def _cue_penalty(pieces: list[Piece], timeline: Timeline) -> Callable[[int], float]:
     def penalty(at: int) -> float:
         found = break_penalty(pieces[at - 1].text)
-        return min(found, 0.1) if _pause(pieces, timeline, at) >= _PAUSE_SECONDS else found
+        paused = _pause(pieces, timeline, at) >= _PAUSE_SECONDS
+        return _CUE_WEIGHT * (min(found, CLAUSE_PENALTY) if paused else found)
 
     return penalty
 

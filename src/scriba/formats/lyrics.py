@@ -10,7 +10,7 @@ from scriba.formats.times import lrc_time
 
 _WORD_JOINER = "\u2060"
 _TIME_LIKE = re.compile(r"[\[<](?=\s*\d+\s*:)")
-_TAG_LIKE = re.compile(r"^\[(?=[^\]]*:)")
+_TAG_LIKE = re.compile(r"^\[(?=[^\]\u2060][^\]]*:)")
 _SILENCE_MS = 2000
 
 

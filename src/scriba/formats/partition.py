@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 _SENTENCE_END = frozenset(".!?。！？…؟۔।॥｡။។")
 _CLAUSE_END = frozenset(",;:、，；：،–—､၊")
+CLAUSE_PENALTY = 0.1
+_PHRASE_PENALTY = 0.25
 _CLOSERS = "\"'”’»)]}」』）】〉》"
 
 
@@ -15,7 +17,7 @@ def break_penalty(text: str) -> float:
     last = text.rstrip(_CLOSERS)[-1:]
     if last in _SENTENCE_END:
         return 0.0
-    return 0.1 if last in _CLAUSE_END else 0.25
+    return CLAUSE_PENALTY if last in _CLAUSE_END else _PHRASE_PENALTY
 
 
 def partition(
