@@ -17,7 +17,31 @@ ENGLISH_VOCABULARY = 51864
 _LANGUAGE = re.compile(r"^<\|[a-z]{2,3}\|>$")
 _MAX_JSON_BYTES = 64 << 20
 # openai/whisper ``tokenizer.non_speech_tokens``, by text, so that it holds for both vocabularies.
-_SYMBOLS = [*'"#()*+/:;<=>@[\\]^_`{|}~「」『』', *"<< >> <<< >>> -- --- -( -[ (' (\" (( )) ((( ))) [[ ]] {{ }} ♪♪ ♪♪♪".split()]
+_SYMBOLS = [
+    *'"#()*+/:;<=>@[\\]^_`{|}~「」『』',
+    *[
+        "<<",
+        ">>",
+        "<<<",
+        ">>>",
+        "--",
+        "---",
+        "-(",
+        "-[",
+        "('",
+        '("',
+        "((",
+        "))",
+        "(((",
+        ")))",
+        "[[",
+        "]]",
+        "{{",
+        "}}",
+        "♪♪",
+        "♪♪♪",
+    ],
+]
 _MUSIC = "♩♪♫♬♭♮♯"
 _CONTROL = ("startoftranscript", "translate", "transcribe", "startoflm", "startofprev")
 _NO_SPEECH = ("nospeech", "nocaptions")
@@ -54,7 +78,9 @@ def read_vocabulary(tokenizer: Path, size: int) -> list[str]:
         ids.update({token["content"]: token["id"] for token in data.get("added_tokens", [])})
         tokens = {int(number): str(text) for text, number in ids.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ConversionError("tokenizer.json is missing, or is no tokenizer of the expected kind.") from error
+        raise ConversionError(
+            "tokenizer.json is missing, or is no tokenizer of the expected kind."
+        ) from error
     known = sorted(number for number in tokens if number < size)
     if not known or known != list(range(len(known))):
         raise ConversionError("tokenizer.json has gaps in its token ids.")

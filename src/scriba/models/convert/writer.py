@@ -81,7 +81,9 @@ def read_dimensions(tensors: Tensors) -> Dimensions:
     return sizes
 
 
-def write_model(tensors: Tensors, tables: TokenTables, into: Path, *, precision: Precision = "float16") -> None:
+def write_model(
+    tensors: Tensors, tables: TokenTables, into: Path, *, precision: Precision = "float16"
+) -> None:
     """Write ``model.bin``, ``config.json`` and ``vocabulary.json`` into the existing directory ``into``.
 
     Raises:
@@ -90,9 +92,7 @@ def write_model(tensors: Tensors, tables: TokenTables, into: Path, *, precision:
     from ctranslate2.specs import whisper_spec  # slow to import, and not needed once models are installed
 
     sizes = read_dimensions(tensors)
-    spec: Any = whisper_spec.WhisperSpec(
-        sizes.encoder_layers, sizes.heads, sizes.decoder_layers, sizes.heads
-    )
+    spec: Any = whisper_spec.WhisperSpec(sizes.encoder_layers, sizes.heads, sizes.decoder_layers, sizes.heads)
     _Filler(tensors, sizes, np.dtype(np.float32 if precision == "float32" else np.float16)).fill(spec)
     spec.config.suppress_ids = tables.suppress_ids
     spec.config.suppress_ids_begin = tables.suppress_ids_begin
@@ -124,7 +124,10 @@ class _Filler:
             conv.bias = self._tensor(f"encoder.{name}.bias", width)
         spec.decoder.embeddings.weight = self._tensor("decoder.embed_tokens.weight", size.vocabulary, width)
         spec.decoder.projection.weight = spec.decoder.embeddings.weight
-        for name, side, length in (("encoder", spec.encoder, _CONTEXT), ("decoder", spec.decoder, _TEXT_CONTEXT)):
+        for name, side, length in (
+            ("encoder", spec.encoder, _CONTEXT),
+            ("decoder", spec.decoder, _TEXT_CONTEXT),
+        ):
             side.position_encodings.encodings = self._tensor(f"{name}.embed_positions.weight", length, width)
             self._norm(side.layer_norm, f"{name}.layer_norm")
             for index, layer in enumerate(side.layer):
