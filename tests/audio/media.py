@@ -13,6 +13,9 @@ from fractions import Fraction
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 Sound = NDArray[np.float32]
@@ -86,11 +89,12 @@ def encode(
     with av.open(target, "w", format=container) as output:
         picture = _add_video(output) if video else None
         stream = output.add_stream(codec, rate=rate)
+        assert isinstance(stream, AudioStream)
         stream.layout = layout or LAYOUTS[sound.shape[0]]
         if bit_rate:
             stream.bit_rate = bit_rate
         stream.codec_context.options = options or {}
-        kind = stream.format.name if stream.format else stream.codec.audio_formats[0].name
+        kind = stream.format.name if stream.format else (stream.codec.audio_formats or [])[0].name
         step = max(1, rate // 10)
         if picture:
             picture()
@@ -104,7 +108,7 @@ def encode(
     return target.getvalue() if isinstance(target, io.BytesIO) else bytes(target.data)
 
 
-def _late(packet: av.Packet, gap: tuple[float, float] | None) -> av.Packet:
+def _late(packet: Packet[AudioStream], gap: tuple[float, float] | None) -> Packet[AudioStream]:
     if gap is not None and packet.pts is not None and packet.pts * packet.time_base >= gap[0]:
         late = round(Fraction(gap[1]) / packet.time_base)
         packet.pts += late
@@ -115,6 +119,7 @@ def _late(packet: av.Packet, gap: tuple[float, float] | None) -> av.Packet:
 
 def _add_video(output: av.container.OutputContainer, frames: int = 25) -> Callable[[], None]:
     stream = output.add_stream("mpeg4", rate=25)
+    assert isinstance(stream, VideoStream)
     stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
 
     def write() -> None:
@@ -151,8 +156,10 @@ def wav(
     header = struct.pack("<HHIIHH", tag, channels, rate, (rate * align) & 0xFFFFFFFF, align, bits)
     riff = (36 + size) & 0xFFFFFFFF
     return b"".join(
-        (b"RIFF", struct.pack("<I", riff), b"WAVEfmt ", struct.pack("<I", 16), header)
-        + (b"data", struct.pack("<I", size & 0xFFFFFFFF), data)
+        (
+            *(b"RIFF", struct.pack("<I", riff), b"WAVEfmt ", struct.pack("<I", 16), header),
+            *(b"data", struct.pack("<I", size & 0xFFFFFFFF), data),
+        )
     )
 
 

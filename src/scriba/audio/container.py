@@ -86,8 +86,10 @@ def open_container(source: ByteSource) -> InputContainer:
         raise UnsupportedMediaError(
             "The file is not media that can be decoded: it is of an unknown kind, or corrupt.", field="file"
         ) from error
-    except BaseException:
+    try:
         source.raise_stashed()
+    except BaseException:
+        container.close()
         raise
     return container
 

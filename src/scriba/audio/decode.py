@@ -142,6 +142,7 @@ class Recording:
         damage = DamageReport(self.info.codec, self._claimed)
         audible = 0.0
         for packet in self._packets(container, stream, damage):
+            self._source.raise_stashed()
             if cancel is not None:
                 cancel.check()
             try:

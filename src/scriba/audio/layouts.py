@@ -1,7 +1,7 @@
-"""Channel layouts, and two faults of PyAV's (seen in 18.1) around them by which a file could crash the process.
+"""Channel layouts, and two faults of PyAV's (seen in 18.1) around them by which a file could crash us.
 
 1. A layout in a custom channel order (AIFF, CAF and QuickTime files with surround sound have them) owns
-   memory. PyAV copies the pointer and frees it with each copy: a double free. A frame's layout is such a copy.
+   memory. PyAV copies the pointer and frees it with each copy: a double free. A frame's layout is one.
 2. PyAV finds the planes of a frame by looking for a null pointer, which is not there after the eighth.
 
 So no decoder is told a custom order, a frame that has one all the same is never let go of by us twice, and
@@ -46,7 +46,7 @@ def refuse_custom_layouts(frames: list[AudioFrame]) -> None:
     if custom:
         _kept.extend(custom)  # a few bytes a file, for good: the frames free what these point to
         raise UnsupportedMediaError(
-            f"The file's channel layout cannot be decoded: {custom[0].nb_channels} channels in an unusual order.",
+            f"The file's {custom[0].nb_channels} channels are in an order that cannot be decoded.",
             field="file",
         )
 

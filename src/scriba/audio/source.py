@@ -24,8 +24,7 @@ class ByteSource:
         self._max_bytes = max_bytes
         self._furthest = 0
         self.cancel: CancelToken | None = None
-        self.error: BaseException | None = None
-        """What a read raised. It has to cross C code on its way up, which may replace it by its own."""
+        self._error: Exception | None = None
 
     def measure(self) -> int:
         """Size in bytes, found by seeking, so that a file too large is refused before it is read.
@@ -42,37 +41,42 @@ class ByteSource:
         return size
 
     def read(self, size: int = -1) -> bytes:
-        """Up to ``size`` bytes; ``b""`` at the end."""
+        """Up to ``size`` bytes; ``b""`` at the end, and from the first failure on.
+
+        C code calls this, which an exception cannot cross: ``raise_stashed`` raises it on the other side.
+        """
+        if self._error is not None:
+            return b""
         try:
             if self.cancel is not None:
                 self.cancel.check()
             data = self._stream.read(size)
-            self._furthest = max(self._furthest, self._stream.tell())
-            self._check_size(self._furthest)
-        except BaseException as error:
-            self.error = error
-            raise
+            if data:
+                self._furthest = max(self._furthest, self._stream.tell())
+                self._check_size(self._furthest)
+        except Exception as error:
+            self._error = error
+            return b""
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to an offset; returns the new one."""
+        """Move to an offset; returns the new one, or -1 for one that a corrupt file made up."""
         try:
             return self._stream.seek(offset, whence)
-        except BaseException as error:
-            self.error = error
-            raise
+        except (OSError, ValueError, OverflowError):
+            return -1
 
     def tell(self) -> int:
         """The present offset."""
         return self._stream.tell()
 
     def raise_stashed(self) -> None:
-        """Raise what a read met, if anything: it is nearer the truth than what the demuxer made of it.
+        """Raise what a read met, if anything: for the demuxer it was the end of the file.
 
         Raises:
             ScribaError: a bound was passed, the work was cancelled, or the stream could not be read.
         """
-        error = self.error
+        error = self._error
         if isinstance(error, (OSError, ValueError)):
             raise UnsupportedMediaError("The file could not be read.", field="file") from error
         if error is not None:
