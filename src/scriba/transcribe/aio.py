@@ -1,7 +1,7 @@
 """A blocking transcription as an asynchronous stream of events.
 
-The work runs on a thread of its own, so that the event loop never waits on inference and long work never takes
-the threads that file access needs. Events cross over a bounded queue: a slow reader slows the work down.
+The work runs on a thread of its own, so that the event loop never waits on inference and long work never
+takes the threads that file access needs. Events cross over a bounded queue: a slow reader slows it down.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Bridge:
                 close = getattr(events, "close", None)
                 if close is not None:
                     close()
-        except BaseException as caught:  # noqa: BLE001 - it is raised again on the loop's side
+        except BaseException as caught:  # raised again on the loop's side
             error = caught
         # The loop is closed when the process is told to end at once; then nobody is left to be told.
         with contextlib.suppress(RuntimeError):

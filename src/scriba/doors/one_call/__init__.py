@@ -1,0 +1,1 @@
+"""``POST /transcribe``: a recording in, its text out."""

@@ -1,0 +1,125 @@
+"""The application: doors, the layers around them, and its life."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+
+from scriba import __version__
+from scriba.domain.errors import InvalidOptionError, ScribaError
+from scriba.doors.context import DoorContext, UploadLimits
+from scriba.doors.one_call.routes import one_call_router
+from scriba.doors.openai.routes import openai_router
+from scriba.server.admission import Admission
+from scriba.server.authentication import ApiKeyMiddleware
+from scriba.server.documentation import STATIC_DIR, documentation_router
+from scriba.server.openapi import describe
+from scriba.server.readiness import Readiness
+from scriba.server.replies import error_response, status_response
+from scriba.server.request_log import RequestLogMiddleware
+from scriba.server.services import Services
+from scriba.server.settings import Settings
+from scriba.server.status import status_router
+
+
+def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
+    """An ASGI application on these services, which it closes when it ends.
+
+    ``app.state.readiness`` says whether the model is loaded; setting ``app.state.stopping`` ends all work.
+    """
+    settings = settings or services.settings
+    settings.spool_dir.mkdir(parents=True, exist_ok=True)
+    context = DoorContext(
+        transcriber=services.transcriber,
+        models=services.models,
+        admission=Admission(settings.max_concurrent, settings.max_queued),
+        uploads=UploadLimits(settings.max_upload_bytes, settings.upload_idle_seconds, settings.spool_dir),
+        defaults=settings.transcribe_options(),
+        ping_seconds=settings.ping_seconds,
+    )
+    readiness = Readiness(services.warm)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        readiness.start()
+        try:
+            yield
+        finally:
+            context.stopping.set()
+            await readiness.stop()
+            await asyncio.to_thread(services.close)
+
+    app = FastAPI(
+        title="Scriba",
+        version=__version__,
+        lifespan=lifespan,
+        middleware=_layers(settings),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.docs else None,
+        # Clients of the routes that are fixed by others do not follow redirects of an upload.
+        redirect_slashes=False,
+    )
+    app.state.readiness = readiness
+    app.state.stopping = context.stopping
+    app.include_router(status_router(readiness, docs=settings.docs))
+    app.include_router(one_call_router(context))
+    app.include_router(openai_router(context))
+    if settings.docs:
+        app.include_router(documentation_router())
+        app.mount("/static", StaticFiles(directory=STATIC_DIR), name="static")
+    app.add_exception_handler(ScribaError, _known_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    describe(app, keys=bool(settings.api_keys))
+    return app
+
+
+def _layers(settings: Settings) -> list[Middleware]:
+    """Outermost first. A browser's preflight has no key, so that CORS goes before authentication."""
+    layers = [Middleware(RequestLogMiddleware)]
+    if settings.cors_origins:
+        layers.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(settings.cors_origins),
+                allow_methods=["GET", "POST", "DELETE"],
+                allow_headers=["*"],
+                expose_headers=["x-request-id", "retry-after"],
+            )
+        )
+    if settings.api_keys:
+        keys = [key.get_secret_value() for key in settings.api_keys]
+        layers.append(Middleware(ApiKeyMiddleware, keys=keys))
+    return layers
+
+
+async def _known_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ScribaError)  # noqa: S101 - registered for this type alone
+    return error_response(request.scope, error)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
+    message = error.detail
+    if error.status_code == 404 and message == "Not Found":
+        message = "There is no such path here. /docs lists those there are."
+    elif error.status_code == 405:
+        message = f"The method {request.method} is not allowed here."
+    return status_response(request.scope, error.status_code, message, dict(error.headers or {}))
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type alone
+    fault = error.errors()[0]
+    field = ".".join(str(part) for part in fault["loc"][1:]) or "body"
+    return error_response(request.scope, InvalidOptionError(f"{field}: {fault['msg']}.", field=field))

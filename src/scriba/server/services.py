@@ -1,0 +1,26 @@
+"""What the application is made of, whoever put it together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scriba.doors.context import ModelDirectory
+from scriba.server.readiness import Warm
+from scriba.server.settings import Settings
+from scriba.transcribe.port import Transcriber
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One process's parts. ``warm`` makes the default model ready; ``close`` frees everything."""
+
+    settings: Settings
+    transcriber: Transcriber
+    models: ModelDirectory
+    warm: Warm
+    close: Callable[[], None] = _nothing

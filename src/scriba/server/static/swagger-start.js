@@ -1,0 +1,8 @@
+const page = document.getElementById("page");
+window.ui = SwaggerUIBundle({
+  url: page.dataset.openapi,
+  domNode: page,
+  deepLinking: true,
+  validatorUrl: null,
+  tryItOutEnabled: true,
+});
