@@ -153,7 +153,7 @@ def wav(
     """A RIFF file written by hand, so that its header may lie."""
     size = len(data) if claimed_bytes is None else claimed_bytes
     align = channels * bits // 8
-    header = struct.pack("<HHIIHH", tag, channels, rate, (rate * align) & 0xFFFFFFFF, align, bits)
+    header = struct.pack("<HHIIHH", tag, channels, rate, (rate * align) & 0xFFFFFFFF, align & 0xFFFF, bits)
     riff = (36 + size) & 0xFFFFFFFF
     return b"".join(
         (

@@ -20,6 +20,11 @@ BARREN_PACKETS = 1000
 BIT_EXACT = frozenset({"flac"})
 
 
+def no_samples() -> EmptyMediaError:
+    """What to raise for a track that is sound in form but holds nothing (or less than one sample at 16 kHz)."""
+    return EmptyMediaError("The file's audio track is empty: it holds 0 samples.", field="file")
+
+
 class DamageReport:
     """Counts what decoded and what did not, and raises when it is too much."""
 
@@ -67,7 +72,7 @@ class DamageReport:
         if seconds == 0:
             if self._failed:
                 raise self._corrupt()
-            raise EmptyMediaError("The file's audio track is empty: it holds 0 samples.", field="file")
+            raise no_samples()
         failed = self._failed - self._failed_last
         if failed > FORGIVEN_SHARE * self._packets:
             raise self._corrupt()

@@ -22,7 +22,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from scriba.audio.container import choose_audio, describe, open_container
-from scriba.audio.damage import DamageReport
+from scriba.audio.damage import DamageReport, no_samples
 from scriba.audio.layouts import refuse_custom_layouts
 from scriba.audio.samples import Converter, FrameKind, frame_kind
 from scriba.audio.source import ByteSource
@@ -132,6 +132,12 @@ class Recording:
                     block = samples[start : start + LONGEST_BLOCK]
                     self._samples_out += len(block)
                     yield block
+            if not self._samples_out:
+                raise no_samples()
+        except _DECODE_ERRORS as error:
+            raise UnsupportedMediaError(
+                "The file is corrupt: its audio cannot be converted.", field="file"
+            ) from error
         finally:
             self.close()
 
@@ -229,9 +235,9 @@ class Recording:
                 if converter is not None:
                     yield converter.finish()
                 converter, kind = Converter(frame), frame_kind(frame)
-            for seconds in _slices(gap):
-                self._count(seconds, 4 * round(seconds * converter.rate))
-                yield converter.silence(round(seconds * converter.rate))
+            for samples in _slices(round(gap * converter.rate), converter.rate):
+                self._count(samples / converter.rate, 4 * samples)
+                yield converter.silence(samples)
             seconds = frame.samples / frame.sample_rate
             self._timeline.advance(seconds)
             batch.append(frame)
@@ -242,10 +248,10 @@ class Recording:
             yield converter.finish()
 
 
-def _slices(seconds: float) -> Iterator[float]:
-    while seconds > 0:
-        yield min(seconds, BATCH_SECONDS)
-        seconds -= BATCH_SECONDS
+def _slices(total: int, longest: int) -> Iterator[int]:
+    while total > 0:
+        yield min(total, longest)
+        total -= longest
 
 
 def open_recording(source: Path | BinaryIO, limits: DecodeLimits | None = None) -> Recording:
