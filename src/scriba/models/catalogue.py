@@ -153,9 +153,10 @@ class Catalogue:
 
     Args:
         default: a name of the catalogue, or ``org/name`` when ``allow_hub_names``.
-        aliases: further names to a name of the catalogue, or to ``DEFAULT``. They win over the catalogue's own.
-        allow_hub_names: accept ``org/name`` of any hub repository. Off, since it lets a client make the server
-            download what the client likes.
+        aliases: further names to a name of the catalogue, or to ``DEFAULT``. They win over the
+            catalogue's own.
+        allow_hub_names: accept ``org/name`` of any hub repository. Off, since it lets a client make the
+            server download what the client likes.
         own: names of models that live in folders of the operator.
 
     Raises:
@@ -222,7 +223,7 @@ class Catalogue:
         return self._lookup(wanted, allow_hub_names=self._allow_hub_names)
 
     def multilingual_sibling(self, entry: CatalogueEntry) -> CatalogueEntry | None:
-        """The model of the same size that speaks every language; None when there is none or it is this one."""
+        """The model of the same size that speaks every language; None when there is none, or it is this."""
         if entry.multilingual:
             return None
         return self._entries.get(_SIBLINGS.get(entry.size, entry.size))

@@ -1,7 +1,7 @@
 """What can go wrong between a name and its weights.
 
-``message`` is safe to show to a client of the server; ``detail`` (paths, what another program said) is for the
-operator at the command line and for the log.
+``message`` is safe to show to a client of the server; ``detail`` (paths, what another program said) is for
+the operator at the command line and for the log.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def disk_errors(directory: Path) -> Iterator[None]:
             ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise NotWritableError(
-                "The models directory cannot be written to. Check its owner and permissions, or name another.",
+                "The models directory cannot be written to. Check its owner and permissions, or name "
+                "another one.",
                 detail=f"{directory}: {error}",
             ) from error
         raise

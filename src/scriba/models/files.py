@@ -59,8 +59,8 @@ def require_space(directory: Path, needed: int) -> None:
     free = shutil.disk_usage(directory).free
     if free < needed + _SPARE:
         raise DiskFullError(
-            f"The disk is too full: {_megabytes(needed + _SPARE)} MB are needed and {_megabytes(free)} MB are "
-            "free. Free some space in the models directory and try again.",
+            f"The disk is too full: {_megabytes(needed + _SPARE)} MB are needed and {_megabytes(free)} MB "
+            "are free. Free some space in the models directory and try again.",
             detail=str(directory),
         )
 

@@ -15,6 +15,7 @@ from scriba.models.convert.vocabulary import load_json
 from scriba.models.header import can_translate, read_model_dimensions, speaks_many_languages
 
 NOTE = "scriba.json"
+_NEEDED = ("model.bin", "config.json", "tokenizer.json")
 _VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
 _WORK_SPACE = 150_000_000
 
@@ -23,8 +24,8 @@ _WORK_SPACE = 150_000_000
 class InstalledModel:
     """A CTranslate2 directory ready to be loaded. ``source`` says where it came from, in words.
 
-    ``multilingual`` and ``translates`` say what the model was trained for; the vocabulary of a distilled model
-    may be multilingual all the same.
+    ``multilingual`` and ``translates`` say what the model was trained for; the vocabulary of a distilled
+    model may be multilingual all the same.
     """
 
     name: str
@@ -78,9 +79,8 @@ def read_note(directory: Path) -> Note | None:
 
 def is_complete(directory: Path) -> bool:
     """Whether a directory holds every file that an engine opens."""
-    return all(
-        (directory / name).is_file() for name in ("model.bin", "config.json", "tokenizer.json")
-    ) and any((directory / name).is_file() for name in _VOCABULARIES)
+    needed = all((directory / name).is_file() for name in _NEEDED)
+    return needed and any((directory / name).is_file() for name in _VOCABULARIES)
 
 
 def describe(directory: Path, name: str, source: str, entry: CatalogueEntry | None) -> InstalledModel:

@@ -198,8 +198,8 @@ class Residency(Generic[T]):
             free += self._slots[key].size
         if free < size:
             raise ModelUnavailableError(
-                f"There is no memory for the model now: it needs about {_megabytes(size)} MB, and the models in "
-                "use leave less than that. Try again when they are done, or raise the memory budget."
+                f"There is no memory for the model now: it needs about {_megabytes(size)} MB, and the models "
+                "in use leave less than that. Try again when they are done, or raise the memory budget."
             )
         return [self._take(key) for key in victims]
 

@@ -9,12 +9,8 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from scriba.domain.cancel import CancelToken
 from scriba.domain.errors import InvalidOptionError, ModelNotFoundError, ModelUnavailableError
@@ -25,9 +21,9 @@ from scriba.models.files import ProgressCallback, no_progress, sha256_of
 from scriba.models.installed import InstalledModel, Note, describe, entry_of, is_complete, read_note
 from scriba.models.sources.folder import FolderSource, fill_from_path
 from scriba.models.sources.port import FetchedModel, Source
+from scriba.models.workspace import Workspace
 
 _NAME = re.compile(r"^[A-Za-z0-9][\w.-]{0,63}$", re.ASCII)
-_LOCK_POLL_SECONDS = 0.2
 Fill = Callable[[Path, ProgressCallback, CancelToken | None], FetchedModel]
 
 
@@ -50,6 +46,7 @@ class ModelStore:
         folders: Mapping[str, Path] | None = None,
     ) -> None:
         self._root = root
+        self._work = Workspace(root)
         self._catalogue = catalogue
         own = FolderSource(dict(folders or {}), lambda: [model.path for model in self.installed()])
         self._sources: tuple[Source, ...] = (own, *sources) if folders else tuple(sources)
@@ -80,7 +77,12 @@ class ModelStore:
             ModelNotFoundError: the catalogue does not know the name.
         """
         entry = model if isinstance(model, CatalogueEntry) else self._catalogue.resolve(model)
-        return self._read(self._root / _directory_name(entry.name), entry) or self._in_place(entry)
+        return self._read(self._work.directory(entry.name), entry) or self._in_place(entry)
+
+    def sources_of(self, model: CatalogueEntry | str | None) -> list[str]:
+        """Names of the sources worth asking for it, in order. Never touches the network."""
+        entry = model if isinstance(model, CatalogueEntry) else self._catalogue.resolve(model)
+        return [source.name for source in self._sources if source.offers(entry)]
 
     def ensure(
         self,
@@ -137,11 +139,9 @@ class ModelStore:
         folder = path.expanduser().resolve()
         source = "folder"
         model = describe(folder, name, source, self._known(name))
-        with disk_errors(self._root), self._lock(name, None):
-            target = self._root / _directory_name(name)
-            with self._workspace(name) as made:
-                Note(name, source, folder=str(folder)).write(made)
-                _swap(made, target)
+        with disk_errors(self._root), self._work.lock(name, None), self._work.making(name) as made:
+            Note(name, source, folder=str(folder)).write(made)
+            self._work.publish(made, name)
         self._learn(model)
         return model
 
@@ -176,19 +176,22 @@ class ModelStore:
             InvalidOptionError: it belongs to somebody else: the bundled wheel, the hub's cache, the settings.
         """
         entry = self._catalogue.resolve(model)
-        target = self._root / _directory_name(entry.name)
+        target = self._work.directory(entry.name)
         if not target.is_dir():
             if self._in_place(entry) is not None:
                 raise InvalidOptionError(
-                    f"The model {entry.name!r} is not in the models directory: it came with an installed package, "
+                    f"The model {entry.name!r} does not lie in the models directory: it came with an "
+                    "installed package, "
                     "lies in the hub's cache, or is named in the settings. Remove it there.",
                     field="model",
                 )
             raise ModelNotFoundError(f"The model {entry.name!r} is not installed.", field="model")
-        with disk_errors(self._root), self._lock(entry.name, None):
-            # Out of sight first, so that nobody finds half a model.
-            with self._workspace(entry.name) as grave:
-                target.rename(grave / "removed")
+        with (
+            disk_errors(self._root),
+            self._work.lock(entry.name, None),
+            self._work.making(entry.name) as grave,
+        ):
+            self._work.discard(entry.name, grave)
 
     def _install(
         self,
@@ -201,18 +204,18 @@ class ModelStore:
         cancel: CancelToken | None,
     ) -> InstalledModel:
         report = progress or no_progress
-        target = self._root / _directory_name(name)
-        with disk_errors(self._root), self._lock(name, cancel, report):
+        target = self._work.directory(name)
+        with disk_errors(self._root), self._work.lock(name, cancel, report):
             # Another process may have fetched it while we waited for the lock.
             present = None if again else self._read(target, entry)
             if present is not None:
                 return present
-            with self._workspace(name) as made:
+            with self._work.making(name) as made:
                 fetched = fill(made, report, cancel)
                 model = describe(made, name, fetched.source, entry)
                 hashes = {"model.bin": sha256_of(made / "model.bin", cancel)}
                 Note(name, fetched.source, hashes, fetched.origin).write(made)
-                _swap(made, target)
+                self._work.publish(made, name)
         installed = self._read(target, entry)
         if installed is None:
             raise ConversionError(f"The model {model.name!r} vanished while it was being installed.")
@@ -260,43 +263,6 @@ class ModelStore:
                 continue  # damaged: another source may do, and a pull will say what is wrong
         return None
 
-    @contextmanager
-    def _lock(
-        self, name: str, cancel: CancelToken | None, report: ProgressCallback = no_progress
-    ) -> Iterator[None]:
-        """Held by one thread of one process at a time; freed by the system when its process dies."""
-        locks = self._root / ".locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(locks / f"{_directory_name(name)}.lock", thread_local=False)
-        while True:
-            try:
-                lock.acquire(timeout=_LOCK_POLL_SECONDS)
-                break
-            except Timeout:
-                report(0, None, "waiting for another pull")
-                if cancel is not None:
-                    cancel.check()
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @contextmanager
-    def _workspace(self, name: str) -> Iterator[Path]:
-        """An empty directory beside the models; call with the lock held."""
-        incoming = self._root / ".incoming"
-        incoming.mkdir(parents=True, exist_ok=True)
-        prefix = f"{_directory_name(name)}@"  # no model's name holds an @
-        for leftover in incoming.glob(f"{prefix}*"):
-            shutil.rmtree(leftover, ignore_errors=True)  # the lock is ours: its process is dead
-        outer = Path(tempfile.mkdtemp(dir=incoming, prefix=prefix))
-        made = outer / "model"
-        made.mkdir()
-        try:
-            yield made
-        finally:
-            shutil.rmtree(outer, ignore_errors=True)
-
 
 def _first_that_can(
     sources: Sequence[Source],
@@ -318,17 +284,6 @@ def _first_that_can(
             shutil.rmtree(into)
             into.mkdir()
     raise no_source(entry.name, tried)
-
-
-def _swap(made: Path, target: Path) -> None:
-    """Put a finished directory in place of what may be there."""
-    if target.exists():
-        target.rename(made.parent / "replaced")
-    made.rename(target)
-
-
-def _directory_name(name: str) -> str:
-    return name.replace("/", "--")
 
 
 def _require_name(name: str) -> None:

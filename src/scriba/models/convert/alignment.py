@@ -28,7 +28,7 @@ _HEADS: dict[str, str] = {
 
 
 def alignment_heads(name: str | None, sizes: Dimensions) -> list[tuple[int, int]]:
-    """Pairs of (decoder layer, head). A model that the table does not know gets every head of the upper half."""
+    """Pairs of (decoder layer, head); for a model that the table lacks, every head of the upper half."""
     known = _HEADS.get(name or "")
     if known is not None:
         pairs = [

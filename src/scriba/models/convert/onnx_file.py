@@ -63,9 +63,9 @@ def _model_class() -> type[message.Message]:
                 entry.type = _TYPES.TYPE_MESSAGE
                 entry.type_name = f".{_PACKAGE}.{kind}"
             else:
-                entry.type = kind  # type: ignore[assignment]
+                entry.type = kind  # type: ignore[assignment,unused-ignore]
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Model"))
 
 

@@ -64,7 +64,7 @@ def _dequantise(file: OnnxFile, weight: str, *, transpose: bool) -> Array:
     zero = file.tensor(weight + "_zero_point")
     if values.dtype not in (np.uint8, np.int8) or zero.dtype != values.dtype:
         raise ConversionError(f"The weight {weight!r} is not quantised to 8 bits.")
-    # Per tensor, scale is a scalar; per channel it runs along the last axis, which broadcasting does by itself.
+    # Per tensor, scale is a scalar; per channel it runs along the last axis: broadcasting does both.
     result: Array = values.astype(np.float32)
     result -= zero.astype(np.float32)
     result *= scale.astype(np.float32)

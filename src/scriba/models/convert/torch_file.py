@@ -147,7 +147,7 @@ class TorchFile:
         """
         if not isinstance(table, dict):
             raise ConversionError(f"{self._path.name} holds no table of weights.")
-        found = {
+        found: dict[str, Callable[[], Array]] = {
             name: partial(self.tensor, name, value)
             for name, value in table.items()
             if isinstance(name, str) and isinstance(value, _Tensor)

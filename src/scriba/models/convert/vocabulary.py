@@ -17,31 +17,11 @@ ENGLISH_VOCABULARY = 51864
 _LANGUAGE = re.compile(r"^<\|[a-z]{2,3}\|>$")
 _MAX_JSON_BYTES = 64 << 20
 # openai/whisper ``tokenizer.non_speech_tokens``, by text, so that it holds for both vocabularies.
-_SYMBOLS = [
+_SYMBOLS = (
     *'"#()*+/:;<=>@[\\]^_`{|}~「」『』',
-    *[
-        "<<",
-        ">>",
-        "<<<",
-        ">>>",
-        "--",
-        "---",
-        "-(",
-        "-[",
-        "('",
-        '("',
-        "((",
-        "))",
-        "(((",
-        ")))",
-        "[[",
-        "]]",
-        "{{",
-        "}}",
-        "♪♪",
-        "♪♪♪",
-    ],
-]
+    *("<<", ">>", "<<<", ">>>", "--", "---", "-(", "-[", "('", '("', "((", "))", "(((", ")))"),
+    *("[[", "]]", "{{", "}}", "♪♪", "♪♪♪"),
+)
 _MUSIC = "♩♪♫♬♭♮♯"
 _CONTROL = ("startoftranscript", "translate", "transcribe", "startoflm", "startofprev")
 _NO_SPEECH = ("nospeech", "nocaptions")
@@ -144,7 +124,7 @@ def _language_ids(vocabulary: list[str]) -> list[int]:
 
 
 def _non_speech(vocabulary: list[str]) -> list[int]:
-    """Tokens that openai/whisper never lets through: symbols that only annotations use, and control tokens."""
+    """Tokens that openai/whisper never lets through: symbols of annotations, and control tokens."""
     from tokenizers.pre_tokenizers import ByteLevel
 
     encode = ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str
@@ -161,7 +141,7 @@ def _non_speech(vocabulary: list[str]) -> list[int]:
             elif symbol in _MUSIC:
                 # The letter itself is no token: its first bytes are.
                 longest = next((form[:end] for end in range(len(form) - 1, 0, -1) if form[:end] in ids), None)
-                if longest is not None and longest not in ("Ġ",):
+                if longest is not None and longest != "Ġ":
                     found.add(ids[longest])
     control = [f"<|{token}|>" for token in (*_CONTROL, *_NO_SPEECH)]
     return sorted(found | {ids[token] for token in control if token in ids})

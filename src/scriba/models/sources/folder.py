@@ -111,8 +111,9 @@ def fill_from_path(
     if path.is_dir():
         if not is_huggingface(path):
             raise ConversionError(
-                "The folder holds no model: a CTranslate2 model has model.bin, config.json, tokenizer.json and "
-                "vocabulary.json, a Hugging Face one model.safetensors or pytorch_model.bin, and tokenizer.json."
+                "The folder holds no model. A CTranslate2 model has model.bin, config.json, tokenizer.json "
+                "and vocabulary.json; a Hugging Face one has model.safetensors or pytorch_model.bin, and "
+                "tokenizer.json."
             )
         convert(read_huggingface(path), path, into, name=name)
         return FetchedModel("folder (Hugging Face checkpoint)", {"kind": "huggingface"})

