@@ -5,6 +5,7 @@ The table is openai/whisper's own (``tokenizer.LANGUAGES``): 99 languages, and C
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 
 from scriba.domain.errors import UnknownLanguageError
@@ -233,6 +234,9 @@ _ALIASES = MappingProxyType(
         "sinhalese": "si",
         "castilian": "es",
         "mandarin": "zh",
+        # BCP 47, the language with its macrolanguage before it
+        "zh-yue": "yue",
+        "zh-cmn": "zh",
         # ISO 639-1 of Javanese (Whisper's table has the withdrawn code), and of written Norwegian
         "jv": "jw",
         "nb": "no",
@@ -268,30 +272,36 @@ _BY_NAME = MappingProxyType(
     {name: code for code, name in LANGUAGES.items()} | dict(_ISO_639_3) | dict(_ALIASES)
 )
 
+_SUBTAGS = re.compile(r"(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?(?:-[0-9][a-z0-9]{3})*(?:\.[a-z0-9-]+)?")
+"""What may follow a language: script, region, year of spelling (RFC 5646), the encoding of a POSIX locale."""
+
 
 def normalise_language(value: str | None, *, field: str = "language") -> str | None:
     """Whisper's code of a code, an English name or an alias in any case; None when detection is meant.
 
-    A region is cut off (``pt-BR`` and ``zh_CN`` are ``pt`` and ``zh``).
+    Script and region are cut off: ``pt-BR``, ``zh_Hans_CN`` and ``en_US.UTF-8`` are ``pt``, ``zh``, ``en``.
 
     Raises:
         UnknownLanguageError: the value is no language that Whisper knows.
     """
     if value is None:
         return None
-    text = " ".join(value.strip().lower().split())
+    text = " ".join(value.lower().split())
     if text in _DETECT:
         return None
-    base = text.replace("_", "-").split("-", 1)[0]
-    for candidate in (text, base):
+    tag = text.replace("_", "-")
+    candidates = [text, tag]
+    base, dash, _ = tag.partition("-")
+    if dash and _SUBTAGS.fullmatch(tag, len(base)):
+        candidates.append(base)
+    for candidate in candidates:
         if candidate in LANGUAGES:
             return candidate
         if candidate in _BY_NAME:
             return _BY_NAME[candidate]
-    shown = value if len(value) <= 40 else value[:40] + "…"
     raise UnknownLanguageError(
-        f"{field} {shown!r} is not a language Whisper knows. Send an ISO 639-1 or 639-3 code such as 'fr', "
-        "an English name such as 'french', or leave it out to detect the language.",
+        f"{field} {_shown(value)} is not a language Whisper knows. Send an ISO 639-1 or 639-3 code "
+        "such as 'fr', an English name such as 'french', or leave it out to detect the language.",
         field=field,
     )
 
@@ -303,7 +313,14 @@ def require_language(code: str, *, field: str = "language") -> None:
         UnknownLanguageError: ``code`` is not in ``LANGUAGES``.
     """
     if code not in LANGUAGES:
-        raise UnknownLanguageError(f"{field} {code!r} is not one of Whisper's language codes.", field=field)
+        raise UnknownLanguageError(
+            f"{field} {_shown(code)} is not one of Whisper's language codes.", field=field
+        )
+
+
+def _shown(value: str) -> str:
+    """The value as a message may quote it: of bounded length."""
+    return repr(value if len(value) <= 40 else value[:40] + "…")
 
 
 def language_name(code: str) -> str:

@@ -16,15 +16,36 @@ from scriba.domain.transcript import Task
 DEFAULT_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
+MAX_BEAM = 100
+"""Widest search: memory and time grow with it, and nobody has measured a gain beyond ten."""
+
+
 def _at_least(name: str, value: float, bound: float, *, strict: bool = False) -> None:
-    if not math.isfinite(value) or value < bound or (strict and value == bound):
+    # Compared, not asked math.isfinite: a whole number may be too large to be a float. False for NaN.
+    if not (bound <= value < math.inf) or (strict and value == bound):
         relation = "greater than" if strict else "at least"
-        raise InvalidOptionError(f"{name} must be {relation} {bound:g}, not {value!r}.", field=name)
+        raise InvalidOptionError(f"{name} must be {relation} {bound:g}, not {_shown(value)}.", field=name)
 
 
 def _between(name: str, value: float, low: float, high: float) -> None:
     if not (low <= value <= high):  # also false for NaN
-        raise InvalidOptionError(f"{name} must be between {low:g} and {high:g}, not {value!r}.", field=name)
+        raise InvalidOptionError(
+            f"{name} must be between {low:g} and {high:g}, not {_shown(value)}.", field=name
+        )
+
+
+def _whole(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidOptionError(f"{name} must be a whole number, not {_shown(value)}.", field=name)
+
+
+def _shown(value: object) -> str:
+    """The value as a message may quote it: of bounded length."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python writes out
+        return "a number of thousands of digits"
+    return text if len(text) <= 40 else text[:40] + "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +74,10 @@ class DecodingOptions:
     max_new_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        _at_least("beam_size", self.beam_size, 1)
-        _at_least("best_of", self.best_of, 1)
+        for name in ("beam_size", "best_of", "no_repeat_ngram_size"):
+            _whole(name, getattr(self, name))
+        _between("beam_size", self.beam_size, 1, MAX_BEAM)
+        _between("best_of", self.best_of, 1, MAX_BEAM)
         _at_least("patience", self.patience, 0, strict=True)
         _at_least("length_penalty", self.length_penalty, 0, strict=True)
         _at_least("repetition_penalty", self.repetition_penalty, 0, strict=True)
@@ -65,13 +88,17 @@ class DecodingOptions:
             _between("temperature", temperature, 0.0, 1.0)
         if self.compression_ratio_threshold is not None:
             _at_least("compression_ratio_threshold", self.compression_ratio_threshold, 0, strict=True)
-        if self.log_prob_threshold is not None and not math.isfinite(self.log_prob_threshold):
-            raise InvalidOptionError("log_prob_threshold must be a number.", field="log_prob_threshold")
+        if self.log_prob_threshold is not None and not -math.inf < self.log_prob_threshold < math.inf:
+            raise InvalidOptionError(
+                f"log_prob_threshold must be a number, not {_shown(self.log_prob_threshold)}.",
+                field="log_prob_threshold",
+            )
         if self.no_speech_threshold is not None:
             _between("no_speech_threshold", self.no_speech_threshold, 0.0, 1.0)
         _between("prompt_reset_on_temperature", self.prompt_reset_on_temperature, 0.0, 1.0)
         _between("max_initial_timestamp", self.max_initial_timestamp, 0.0, 30.0)
         if self.max_new_tokens is not None:
+            _whole("max_new_tokens", self.max_new_tokens)
             _between("max_new_tokens", self.max_new_tokens, 1, 448)
 
 
@@ -94,14 +121,14 @@ class VadOptions:
         _between("threshold", self.threshold, 0.0, 1.0)
         if self.neg_threshold is not None:
             _between("neg_threshold", self.neg_threshold, 0.0, 1.0)
-        _at_least("min_speech_duration_ms", self.min_speech_duration_ms, 0)
+        for name in ("min_speech_duration_ms", "min_silence_duration_ms", "speech_pad_ms"):
+            _whole(name, getattr(self, name))
+            _at_least(name, getattr(self, name), 0)
         if not self.max_speech_duration_s > 0:
             raise InvalidOptionError(
                 f"max_speech_duration_s must be greater than 0, not {self.max_speech_duration_s!r}.",
                 field="max_speech_duration_s",
             )
-        _at_least("min_silence_duration_ms", self.min_silence_duration_ms, 0)
-        _at_least("speech_pad_ms", self.speech_pad_ms, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +155,7 @@ class LanguagePolicy:
                 field="language",
             )
         _between("language_detection_threshold", self.threshold, 0.0, 1.0)
+        _whole("language_detection_segments", self.windows)
         _at_least("language_detection_segments", self.windows, 1)
 
     @classmethod
