@@ -21,7 +21,7 @@ BIT_EXACT = frozenset({"flac"})
 
 
 def no_samples() -> EmptyMediaError:
-    """What to raise for a track that is sound in form but holds nothing (or less than one sample at 16 kHz)."""
+    """For a track that is sound in form but holds nothing (or less than one sample at 16 kHz)."""
     return EmptyMediaError("The file's audio track is empty: it holds 0 samples.", field="file")
 
 
