@@ -11,6 +11,9 @@ from scriba.transcribe.listening import HeardPhrase, Pass
 from scriba.transcribe.sentences import split_sentences
 from scriba.transcribe.windows import Window
 
+_TRUSTED = 0.5
+"""Seconds by which a phrase's timestamps may differ from its words and still be believed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -38,64 +41,61 @@ def draft_segments(window: Window, passes: Sequence[Pass], language: str) -> lis
 
 
 def _cut(window: Window, heard: Pass, phrase: HeardPhrase, language: str) -> Iterator[Draft]:
+    whole = phrase.phrase
     if not phrase.words:
-        if phrase.phrase.text.strip():
-            yield _draft(
-                window,
-                heard,
-                phrase.phrase.start,
-                phrase.phrase.end,
-                phrase.phrase.text,
-                None,
-                phrase.phrase.tokens,
-            )
+        yield _draft(window, heard, (whole.start, whole.end), whole.text, None, whole.tokens)
         return
-    pieces = split_sentences(phrase.words, language)
-    for index, words in enumerate(pieces):
+    # Sentences are cut by times of the recording: a pause that was left out of the window still parts them.
+    restored = [_restored(window, word) for word in phrase.words]
+    done = 0
+    for words in split_sentences(restored, language):
+        inner = phrase.words[done : done + len(words)]
+        done += len(words)
         text = "".join(word.text for word in words)
         if not text.strip():
             continue
+        start, end = inner[0].start, inner[-1].end
         # A phrase's own timestamps are better than attention at its two ends, where that tends to spread.
-        start = phrase.phrase.start if index == 0 else words[0].start
-        end = phrase.phrase.end if index == len(pieces) - 1 else words[-1].end
-        if words[0].start - start > 0.5:
-            start = words[0].start
-        if end < words[-1].start or end - words[-1].end > 0.5:
-            end = words[-1].end
-        tokens = (
-            phrase.phrase.tokens
-            if len(pieces) == 1
-            else tuple(token for word in words for token in word.tokens)
-        )
-        yield _draft(window, heard, start, end, text, words, tokens)
+        if inner[0] is phrase.words[0] and abs(start - whole.start) <= _TRUSTED:
+            start = whole.start
+        if inner[-1] is phrase.words[-1] and abs(whole.end - end) <= _TRUSTED:
+            end = whole.end
+        only = len(words) == len(phrase.words)
+        tokens = whole.tokens if only else tuple(token for word in words for token in word.tokens)
+        yield _draft(window, heard, (start, end), text, words, tokens)
+
+
+def _restored(window: Window, word: AlignedWord) -> AlignedWord:
+    start, end = _rounded(*window.restore_span(word.start, word.end))
+    return AlignedWord(start, end, word.text, word.probability, word.tokens)
 
 
 def _draft(
     window: Window,
     heard: Pass,
-    start: float,
-    end: float,
+    span: tuple[float, float],
     text: str,
     words: Sequence[AlignedWord] | None,
     tokens: tuple[int, ...],
 ) -> Draft:
-    restored: tuple[Word, ...] | None = None
-    if words is not None:
-        restored = tuple(
-            Word(*_rounded(*window.restore_span(word.start, word.end)), word.text, round(word.probability, 4))
-            for word in words
-        )
+    """``span`` is in seconds of the window, ``words`` are in seconds of the recording."""
+    start, end = span
     file_start = window.restore(start)
-    file_end = max(file_start, window.restore(end, ends=True))
-    if restored:
-        file_start = min(file_start, restored[0].start)
-        file_end = max(file_end, restored[-1].end)
-    file_start, file_end = _rounded(file_start, file_end)
+    file_end = window.restore(end, ends=True)
+    said: tuple[Word, ...] | None = None
+    if words is not None:
+        said = tuple(Word(word.start, word.end, word.text, round(word.probability, 4)) for word in words)
+        # Attention and timestamps may fall on different sides of a cut; words know their piece.
+        if not said[0].start - _TRUSTED <= file_start <= said[0].end:
+            file_start = said[0].start
+        if not said[-1].start <= file_end <= said[-1].end + _TRUSTED:
+            file_end = said[-1].end
+    file_start, file_end = _rounded(file_start, max(file_start, file_end))
     return Draft(
         start=file_start,
         end=file_end,
         text=text.strip(),
-        words=restored,
+        words=said,
         tokens=tokens,
         seek=window.restore(heard.offset),
         decoded=heard.decoded,

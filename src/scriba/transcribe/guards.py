@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, replace
 
 from scriba.domain.transcript import Suppressed, SuppressionReason, Word
 from scriba.transcribe.drafts import Draft
-from scriba.transcribe.stock_phrases import STOCK_PHRASES
+from scriba.transcribe.stock_phrases import COMMON_PHRASES, CREDITS
 
 _WEAK_SPEECH = 0.6
 """Mean voice activity below which text needs the model's confidence to be believed."""
+_NO_TIME = 0.03
+"""Seconds below which nothing can be said."""
 _LOOP_REPEATS = 4
 """Times a group of words must stand in a row before it is taken for a loop."""
 _SHORT_LOOP_REPEATS = 8
@@ -57,11 +59,16 @@ class Guards:
             return SuppressionReason.NO_SPEECH
         if not any(character.isalnum() for character in draft.text):
             return SuppressionReason.NO_SPEECH
+        if draft.end - draft.start < _NO_TIME:
+            return SuppressionReason.NO_SPEECH  # written over the padding behind the end of the sound
         weak = draft.speech_probability < _WEAK_SPEECH
         if decoded.avg_logprob < self.log_prob_threshold and (weak or decoded.no_speech_prob > 0.3):
             return SuppressionReason.LOW_CONFIDENCE
-        doubtful = weak or decoded.no_speech_prob > 0.4 or decoded.avg_logprob < -0.7
-        if doubtful and normalise(draft.text) in STOCK_PHRASES:
+        doubtful = weak or decoded.no_speech_prob > 0.4
+        text = normalise(draft.text)
+        if doubtful and text in COMMON_PHRASES:
+            return SuppressionReason.KNOWN_PHRASE
+        if (doubtful or decoded.avg_logprob < -0.7) and text in CREDITS:
             return SuppressionReason.KNOWN_PHRASE
         return None
 

@@ -67,7 +67,13 @@ def listen(
         decoded = decode_with_fallback(engine, encoded, request, cancel)
         silent = is_silence(decoded, options.decoding)
         stops_early = decoded.consumed < encoded.seconds
-        phrases = _with_words(engine, encoded, decoded, language, options, wanted=stops_early, cancel=cancel)
+        wanted = (
+            options.words
+            or stops_early
+            or any(needs_words(phrase, language) for phrase in decoded.phrases)
+            or any(window.crosses_cut(offset + p.start, offset + p.end) for p in decoded.phrases)
+        )
+        phrases = _with_words(engine, encoded, decoded, language, options, wanted=wanted, cancel=cancel)
         if doubted and (silent or _is_doubtful(decoded)):
             break  # the second opinion is worse than the first: nothing was missed
         passes.append(Pass(offset, decoded, tuple(_shift(heard, offset) for heard in phrases), silent))
@@ -102,9 +108,7 @@ def _with_words(
     phrases = decoded.phrases
     if not phrases:
         return []
-    if not (options.words or wanted or any(needs_words(phrase, language) for phrase in phrases)):
-        return [HeardPhrase(phrase, None) for phrase in phrases]
-    if not engine.capabilities.word_times:
+    if not wanted or not engine.capabilities.word_times:
         return [HeardPhrase(phrase, None) for phrase in phrases]
     cancel.check()
     aligned = engine.align(encoded, phrases, language, options.task)

@@ -18,6 +18,8 @@ _ABBREVIATION = re.compile(
 _LONGEST = 12.0
 """Seconds after which a phrase without a full stop is cut at a comma or the longest pause."""
 _SHORTEST = 0.8
+_PAUSE = 2.0
+"""Seconds of silence that end a segment even in mid-sentence: no subtitle should stand through them."""
 
 PREPENDED = "\"'“¿([{-「『"
 APPENDED = "\"'.。,，!！?？:：”)]}、…;；」』"
@@ -93,13 +95,17 @@ def _joined(first: AlignedWord, second: AlignedWord) -> AlignedWord:
 
 
 def split_sentences(words: Sequence[AlignedWord], language: str) -> list[list[AlignedWord]]:
-    """Groups of words: cut after each sentence, and within one that is too long at its best pause."""
+    """Groups of words: cut after each sentence, at each long pause, and within what is too long at its best
+    place."""
     sentences: list[list[AlignedWord]] = [[]]
     text = ""
     for index, word in enumerate(words):
         sentences[-1].append(word)
         text += word.text
-        if index + 1 < len(words) and _is_sentence_end(text.strip(), language):
+        following = words[index + 1] if index + 1 < len(words) else None
+        if following is None:
+            break
+        if following.start - word.end >= _PAUSE or _is_sentence_end(text.strip(), language):
             sentences.append([])
             text = ""
     pieces = [piece for sentence in sentences for piece in _split_long(sentence)]

@@ -95,6 +95,10 @@ class Window:
         within = min(max(sample - chosen.target, 0.0), chosen.length)
         return chosen, (chosen.source + within) / SAMPLE_RATE
 
+    def crosses_cut(self, start: float, end: float) -> bool:
+        """True when silence was left out between two seconds of the window."""
+        return any(start < piece.target / SAMPLE_RATE < end for piece in self.pieces[1:])
+
     def speech_after(self, seconds: float) -> float:
         """Seconds of speech later than ``seconds`` of the window."""
         return sum(max(0.0, speech.end - max(speech.start, seconds)) for speech in self.speech)
