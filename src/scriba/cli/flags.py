@@ -41,6 +41,48 @@ Model = Annotated[
     ),
 ]
 
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", help="Windows decoded side by side.", show_default=False),
+]
+Language = Annotated[
+    str | None,
+    typer.Option(
+        "--language",
+        "-l",
+        metavar="LANGUAGE",
+        help="Code or English name of what is spoken; found out when not given.",
+        show_default=False,
+    ),
+]
+BeamSize = Annotated[
+    int | None, typer.Option("--beam-size", metavar="N", help="1 is greedy and quicker.", show_default=False)
+]
+NoVad = Annotated[
+    bool, typer.Option("--no-vad", help="Listen to everything, not only to what sounds like speech.")
+]
+NoGuards = Annotated[bool, typer.Option("--no-guards", help="Keep text that nobody seems to have said.")]
+
+
+def of_engine(
+    model: str | None,
+    data_dir: Path | None,
+    device: str | None,
+    compute_type: str | None,
+    threads: int | None,
+) -> dict[str, Any]:
+    """Settings of a command that does the work itself: whoever runs it may fetch what it names."""
+    return {
+        "model": model,
+        # A model that was named is meant: no other takes its place.
+        "model_fallback": None if model is None else "none",
+        "model_allow_pull": True,
+        "data_dir": data_dir,
+        "device": device,
+        "compute_type": compute_type,
+        "threads": threads,
+    }
+
 
 def read_settings(**flags: Any) -> Settings:
     """The settings in force with these flags; a flag that is None was not given.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,6 @@ from scriba.cli import flags
 
 if TYPE_CHECKING:
     from scriba.models.installed import InstalledModel
-    from scriba.models.store import ModelStore
 
 app = typer.Typer(help="List, fetch, remove and convert models.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -23,44 +23,59 @@ Names = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One model in the list."""
+
+    name: str
+    default: bool
+    multilingual: bool
+    translates: bool
+    installed: bool
+    size_bytes: int | None
+    source: str | None
+    available_from: list[str]
+
+    def cells(self) -> tuple[str, str, str, str]:
+        name = f"{self.name} (default)" if self.default else self.name
+        here = "-" if self.size_bytes is None else f"{_size(self.size_bytes)}, {self.source}"
+        return name, "many" if self.multilingual else "English", here, ", ".join(self.available_from) or "-"
+
+
 @app.command("list")
 def list_models(
     data_dir: flags.DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array instead.")] = False,
 ) -> None:
     """List every known model: what it speaks, whether it is here, its size, and where it came from."""
-    from scriba.cli.services import open_models
+    from scriba.models.sources.order import build_sources
+    from scriba.server.model_settings import build_models
 
-    catalogue, store = open_models(flags.read_settings(data_dir=data_dir))
-    installed = {model.name: model for model in store.installed()}
+    settings = flags.read_settings(data_dir=data_dir)
+    catalogue, store = build_models(settings)
+    here = {model.name: model for model in store.installed()}
+    sources = build_sources(store.root, [source.value for source in settings.model_sources])
     rows = [
-        {
-            "name": entry.name,
-            "languages": "many" if entry.multilingual else "English",
-            "translates": entry.translates,
-            "installed": entry.name in installed,
-            "size_bytes": installed[entry.name].size_bytes if entry.name in installed else None,
-            "source": installed[entry.name].source if entry.name in installed else None,
-            "available_from": [] if entry.name in installed else store.sources_of(entry),
-            "default": entry.name == catalogue.default.name,
-        }
+        Row(
+            name=entry.name,
+            default=entry.name == catalogue.default.name,
+            multilingual=entry.multilingual,
+            translates=entry.translates,
+            installed=entry.name in here,
+            size_bytes=here[entry.name].size_bytes if entry.name in here else None,
+            source=here[entry.name].source if entry.name in here else None,
+            available_from=[source.name for source in sources if source.offers(entry)],
+        )
         for entry in catalogue.entries()
     ]
     if as_json:
-        sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=2) + "\n")
         return
-    table = [("NAME", "LANGUAGES", "HERE", "SIZE", "SOURCE")]
-    for row, entry in zip(rows, catalogue.entries(), strict=True):
-        model = installed.get(entry.name)
-        name = f"{entry.name} (default)" if row["default"] else entry.name
-        here = (
-            ("yes", _size(model.size_bytes), model.source) if model else ("no", "", _may_come(store, entry))
-        )
-        table.append((name, str(row["languages"]), *here))
-    widths = [max(len(row[column]) for row in table) for column in range(4)]
+    table = [("NAME", "LANGUAGES", "INSTALLED", "AVAILABLE FROM"), *(row.cells() for row in rows)]
+    widths = [max(len(cells[column]) for cells in table) for column in range(4)]
     for cells in table:
-        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
-        sys.stdout.write("  ".join([*padded, cells[4]]).rstrip() + "\n")
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        sys.stdout.write("  ".join(padded).rstrip() + "\n")
 
 
 @app.command()
@@ -76,9 +91,10 @@ def pull(
     data_dir: flags.DataDir = None,
 ) -> None:
     """Fetch models. What arrived of an interrupted download is used the next time."""
-    from scriba.cli.services import open_models, pulling
+    from scriba.cli.services import pulling
+    from scriba.server.model_settings import build_models
 
-    _, store = open_models(flags.read_settings(data_dir=data_dir))
+    _, store = build_models(flags.read_settings(data_dir=data_dir))
     for name in names:
         here = None if again else store.find(name)
         if here is None:
@@ -90,9 +106,9 @@ def pull(
 @app.command()
 def remove(names: Names, data_dir: flags.DataDir = None) -> None:
     """Delete models that were pulled or converted."""
-    from scriba.cli.services import open_models
+    from scriba.server.model_settings import build_models
 
-    _, store = open_models(flags.read_settings(data_dir=data_dir))
+    _, store = build_models(flags.read_settings(data_dir=data_dir))
     for name in names:
         store.remove(name)
         sys.stderr.write(f"{name} is removed.\n")
@@ -110,11 +126,12 @@ def convert(
     data_dir: flags.DataDir = None,
 ) -> None:
     """Install a model from a folder or a checkpoint, converted to CTranslate2."""
-    from scriba.cli.services import open_models, pulling
+    from scriba.cli.services import pulling
+    from scriba.server.model_settings import build_models
 
     if not path.exists():
         raise typer.BadParameter(f"{path}: no such file or folder.", param_hint="PATH")
-    _, store = open_models(flags.read_settings(data_dir=data_dir))
+    _, store = build_models(flags.read_settings(data_dir=data_dir))
     with pulling(name) as progress:
         model = store.convert(path, name, progress=progress)
     _tell(model)
@@ -128,10 +145,10 @@ def path_of(
     data_dir: flags.DataDir = None,
 ) -> None:
     """Print the folder of a model, or the folder of all models."""
-    from scriba.cli.services import open_models
     from scriba.domain.errors import ModelNotFoundError
+    from scriba.server.model_settings import build_models
 
-    _, store = open_models(flags.read_settings(data_dir=data_dir))
+    _, store = build_models(flags.read_settings(data_dir=data_dir))
     if name is None:
         sys.stdout.write(f"{store.root}\n")
         return

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
@@ -19,11 +20,14 @@ from rich.progress import (
 )
 from rich.text import Text
 
+_NAME_CHARS = 40
+"""The end of a longer name is shown: that is where files of one folder differ."""
+
 
 class Report(Protocol):
-    """Takes how much is done of how much; ``total`` None where that is not known yet."""
+    """Takes how much is done of how much, ``total`` None where nobody knows yet; ``name`` renames the bar."""
 
-    def __call__(self, done: float, total: float | None) -> None: ...
+    def __call__(self, done: float, total: float | None, name: str | None = None) -> None: ...
 
 
 class ClockColumn(ProgressColumn):
@@ -64,16 +68,28 @@ def fetching(name: str) -> Generator[Report]:
 
 
 @contextmanager
+def counting(name: str) -> Generator[Report]:
+    """A bar of things done; it goes away at the end."""
+    with _bar(name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as report:
+        yield report
+
+
+@contextmanager
 def _bar(name: str, *columns: ProgressColumn) -> Generator[Report]:
     console = Console(stderr=True)
-    shown = name if len(name) <= 40 else "…" + name[-39:]
     label = TextColumn("{task.description}", markup=False)
     with Progress(
         label, *columns, console=console, transient=True, disable=not console.is_terminal
     ) as progress:
-        task = progress.add_task(shown, total=None)
+        task = progress.add_task(_short(name), total=None)
 
-        def report(done: float, total: float | None) -> None:
+        def report(done: float, total: float | None, name: str | None = None) -> None:
             progress.update(task, completed=done, total=total)
+            if name is not None:
+                progress.update(task, description=_short(name))
 
         yield report
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME_CHARS else "…" + name[1 - _NAME_CHARS :]

@@ -21,10 +21,7 @@ def serve(
     data_dir: flags.DataDir = None,
     device: flags.Device = None,
     compute_type: flags.ComputeType = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", metavar="N", help="Windows decoded side by side.", show_default=False),
-    ] = None,
+    workers: flags.Workers = None,
     threads: flags.Threads = None,
     log_level: Annotated[
         str | None,

@@ -18,16 +18,7 @@ def transcribe(
         ),
     ],
     model: flags.Model = None,
-    language: Annotated[
-        str | None,
-        typer.Option(
-            "--language",
-            "-l",
-            metavar="LANGUAGE",
-            help="Code or English name of what is spoken; found out when not given.",
-            show_default=False,
-        ),
-    ] = None,
+    language: flags.Language = None,
     languages: Annotated[
         str | None,
         typer.Option(
@@ -70,10 +61,7 @@ def transcribe(
         str | None,
         typer.Option("--hotwords", metavar="TEXT", help="Names and terms to listen for.", show_default=False),
     ] = None,
-    beam_size: Annotated[
-        int | None,
-        typer.Option("--beam-size", metavar="N", help="1 is greedy and quicker.", show_default=False),
-    ] = None,
+    beam_size: flags.BeamSize = None,
     temperature: Annotated[
         list[float] | None,
         typer.Option(
@@ -83,12 +71,8 @@ def transcribe(
             show_default=False,
         ),
     ] = None,
-    no_vad: Annotated[
-        bool, typer.Option("--no-vad", help="Listen to everything, not only to what sounds like speech.")
-    ] = False,
-    no_guards: Annotated[
-        bool, typer.Option("--no-guards", help="Keep text that nobody seems to have said.")
-    ] = False,
+    no_vad: flags.NoVad = False,
+    no_guards: flags.NoGuards = False,
     max_line_chars: Annotated[
         int | None,
         typer.Option("--max-line-chars", metavar="N", help="Columns in a subtitle line.", show_default=False),
@@ -147,13 +131,5 @@ def transcribe(
             "max_chars_per_second": max_chars_per_second,
         },
     )
-    settings = flags.read_settings(
-        model=model,
-        model_fallback=None if model is None else "none",
-        data_dir=data_dir,
-        device=device,
-        compute_type=compute_type,
-        threads=threads,
-        model_allow_pull=True,
-    )
+    settings = flags.read_settings(**flags.of_engine(model, data_dir, device, compute_type, threads))
     raise typer.Exit(transcribe_all(wanted, settings))

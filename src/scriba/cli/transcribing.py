@@ -34,15 +34,15 @@ _PRINTED_TOGETHER = (Format.TEXT, Format.TXT, *_JSON)
 class Wanted:
     """What the flags say, not yet checked. A value of None was not given."""
 
-    arguments: list[str]
-    language: str | None
-    among: list[str]
-    task: str
-    formats: list[str]
-    output_dir: Path | None
-    words: bool
-    vad: bool
-    guards: bool
+    arguments: list[str] = field(default_factory=list)
+    language: str | None = None
+    among: list[str] = field(default_factory=list)
+    task: str = Task.TRANSCRIBE.value
+    formats: list[str] = field(default_factory=lambda: [Format.TEXT.value])
+    output_dir: Path | None = None
+    words: bool = False
+    vad: bool = True
+    guards: bool = True
     decoding: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, Any] = field(default_factory=dict)
 
