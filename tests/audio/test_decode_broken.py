@@ -123,7 +123,7 @@ def test_a_file_cut_short_keeps_what_is_there(container: str, codec: str, share:
 
 def test_a_hole_in_a_lossy_file_becomes_silence_and_the_rest_keeps_its_time() -> None:
     sound = sine(10, 48_000)
-    sound[:, : 48_000 * 9] = 0  # the sound is in the last second
+    sound[:, : 48_000 * 9] *= 0.1  # loud in the last second
     data = bytearray(encode(sound, 48_000, "ogg", "libopus"))
     data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
     samples = decode(bytes(data))

@@ -146,12 +146,12 @@ def test_regions_are_ordered_apart_and_within_the_audio(script: list[float], cho
 @settings(max_examples=200)
 @given(probabilities, options)
 def test_no_clear_speech_is_left_out(script: list[float], chosen: VadOptions) -> None:
-    """A run over the threshold, longer than what may be dropped, is inside the regions but for cuts' frames."""
+    """A run over the threshold that is too long to be dropped is inside the regions."""
     regions = _Scripted(chosen).listen(script)
     covered = np.zeros(len(script) * FRAME + 1, bool)
     for region in regions:
         covered[region.start : region.end] = True
-    loud = np.array([probability >= np.float32(chosen.threshold) for probability in script] + [False])
+    loud = np.array([probability >= chosen.threshold for probability in script] + [False])
     start = None
     for place, speaking in enumerate(loud):
         if speaking and start is None:

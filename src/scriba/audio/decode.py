@@ -36,6 +36,8 @@ LONGEST_BLOCK = 2 * SAMPLE_RATE
 LOWEST_RATE, HIGHEST_RATE = 2_000, 1_536_000
 """Sample rates that a real recording may have; others are a header that lies."""
 DEMUX_RETRIES = 3
+ROUNDING = 1e-3
+"""Seconds that adding up frames may be off by: a recording of exactly the length allowed is allowed."""
 
 # What PyAV raises on hostile bytes: FFmpeg's errors, and its own checks of what FFmpeg returned.
 _DECODE_ERRORS = (
@@ -206,7 +208,7 @@ class Recording:
         self._seconds += seconds
         self._decoded_bytes += decoded_bytes
         limits = self._limits
-        if limits.max_seconds is not None and self._seconds > limits.max_seconds:
+        if limits.max_seconds is not None and self._seconds > limits.max_seconds + ROUNDING:
             raise MediaTooLargeError(
                 f"The recording is longer than the {limits.max_seconds:g} seconds allowed: "
                 f"it has at least {self._seconds:.2f}.",
