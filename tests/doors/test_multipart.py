@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,14 @@ BOUNDARY = "xyz"
 def part(name: str, value: bytes, extra: str = "") -> bytes:
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n'
     return head.encode() + value + b"\r\n"
+
+
+def names(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir()]
+
+
+def full_disk() -> Any:
+    return Path("/dev/full").open("wb", buffering=0)
 
 
 END = f"--{BOUNDARY}--\r\n".encode()
@@ -57,7 +64,7 @@ async def read(
 ) -> tuple[UploadForm, bytes]:
     async with receive_form(request(*chunks, **more), limits(folder, max_bytes, idle)) as form:
         data = form.file.read() if form.file else b""
-        assert list(folder.iterdir()) == []  # no name even while it is there
+        assert names(folder) == []  # no name even while it is there
     assert form.file is None or form.file.closed
     return form, data
 
@@ -139,11 +146,11 @@ async def test_a_form_without_boundary_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_client_that_hangs_up_leaves_nothing(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(names(Path("/proc/self/fd")))
     with pytest.raises(CancelledByUserError):
         await read(tmp_path, part("file", b"x" * 5000)[:-2], gone=True)
-    assert list(tmp_path.iterdir()) == []
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert names(tmp_path) == []
+    assert len(names(Path("/proc/self/fd"))) == before
 
 
 async def test_a_client_that_stands_still_is_given_up(tmp_path: Path) -> None:
@@ -159,8 +166,8 @@ async def test_a_client_that_stands_still_is_given_up(tmp_path: Path) -> None:
             pass
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 async def test_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: open("/dev/full", "wb", buffering=0))
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full_disk())
     with pytest.raises(OverloadedError, match="no room"):
         await read(tmp_path, part("file", b"x" * 5000) + END)

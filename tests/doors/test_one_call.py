@@ -62,9 +62,7 @@ async def test_empty_file_is_400(tmp_path: Path) -> None:
         (OverloadedError("Full.", retry_after=3.2), 503),
     ],
 )
-async def test_each_error_has_its_status_and_detail(
-    tmp_path: Path, error: Exception, status: int
-) -> None:
+async def test_each_error_has_its_status_and_detail(tmp_path: Path, error: Exception, status: int) -> None:
     async with client(services(tmp_path, FakeTranscriber(error=error))) as http:
         reply = await http.post("/transcribe", files=upload())
     assert (reply.status_code, reply.json()) == (status, {"detail": str(error)})

@@ -107,9 +107,7 @@ def test_line_rules_ask_for_word_times() -> None:
         ({"chunking_strategy": '{"type":"server_vad","eagerness":1}'}, "chunking_strategy"),
     ],
 )
-def test_what_cannot_be_honoured_is_refused_by_name(
-    fields: dict[str, str | list[str]], field: str
-) -> None:
+def test_what_cannot_be_honoured_is_refused_by_name(fields: dict[str, str | list[str]], field: str) -> None:
     with pytest.raises(UnsupportedOptionError) as caught:
         parse_named(fields)
     assert caught.value.field == field

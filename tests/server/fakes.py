@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import uvicorn
@@ -48,7 +48,7 @@ def segments(words: bool, language: str = "en", texts: Sequence[str] = TEXTS) ->
 class FakeTranscriber:
     """Says ``texts`` whatever it hears.
 
-    ``seconds`` is slept before each segment, in small steps that look at ``cancel``; ``error`` is raised after
+    ``seconds`` is waited before each segment, unless it is cancelled; ``error`` is raised after
     ``error_after`` segments. What was asked is kept in ``calls``; ``running`` and ``most_running`` count.
     """
 
@@ -167,7 +167,7 @@ class Serving:
         self.server = uvicorn.Server(uvicorn.Config(self.app, log_config=None, access_log=False))
         self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self._socket]})
 
-    def __enter__(self) -> Serving:
+    def __enter__(self) -> Self:
         self._thread.start()
         wait_for(lambda: self.server.started)
         return self
@@ -189,5 +189,3 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
 
 def upload(data: bytes = b"RIFF sound", name: str = "speech.wav") -> dict[str, Any]:
     return {"file": (name, data, "audio/wav")}
-
-

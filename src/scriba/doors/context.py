@@ -84,6 +84,7 @@ class RequestFacts:
 
     audio_seconds: float | None = None
     upload_bytes: int | None = None
+    hung_up: bool = False
 
 
 _FACTS = "scriba.facts"

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from scriba.domain.errors import CancelledByUserError, ScribaError
+from scriba.doors.context import facts_of
 from scriba.doors.watch import run_while_wanted
 
 Events = AsyncGenerator[BaseModel, None]
@@ -63,13 +64,14 @@ class EventStream(Response):
         self._render_error = render_error
         self._started = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._resources:
             try:
                 await run_while_wanted(receive, self._stopping, self._pump(send))
             except CancelledByUserError:
                 if not self._started:
                     raise
+                facts_of(scope).hung_up = True
                 return  # nobody is there to be told
             except Exception as error:
                 if not self._started:

@@ -13,6 +13,8 @@ from scriba.server.settings import LogFormat, LogLevel
 
 _QUIET = ("httpx", "httpcore", "huggingface_hub", "filelock", "multipart", "python_multipart", "asyncio")
 
+_HANDLER = "scriba"
+
 
 def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
     """Send every message of the process through one set of processors. Call it once, at the start."""
@@ -37,9 +39,15 @@ def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
     last: list[structlog.types.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
         if log_format is LogFormat.JSON
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # Pretty tracebacks take seconds to make, and print variables: keys and texts among them.
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.set_name(_HANDLER)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
@@ -47,7 +55,9 @@ def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
         )
     )
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    for old in [old for old in root.handlers if old.get_name() == _HANDLER]:
+        root.removeHandler(old)
+    root.addHandler(handler)
     root.setLevel(level.value.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

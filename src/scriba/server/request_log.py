@@ -74,6 +74,8 @@ def _log_line(scope: Scope, status: int | None, seconds: float) -> None:
         "status": status,
         "ms": round(seconds * 1000, 1),
     }
+    if facts.hung_up:
+        line["hung_up"] = True
     if facts.upload_bytes is not None:
         line["upload_bytes"] = facts.upload_bytes
     if facts.audio_seconds is not None:

@@ -28,7 +28,6 @@ class ModelSource(StrEnum):
     """Where a model may come from."""
 
     BUNDLED = "bundled"
-    FOLDER = "folder"
     NPM = "npm"
     HUB = "hub"
 
@@ -113,6 +112,11 @@ class Settings(BaseSettings):
         False,
         description="A request may fetch a model that is not here yet. The default model is always fetched.",
     )
+    model_folders: Annotated[dict[str, str], NoDecode] = Field(
+        {},
+        description="Models of your own, as `name=path,…`: a CTranslate2 folder, a Hugging Face folder, or "
+        "an OpenAI `.pt` file.",
+    )
     model_idle_seconds: float = Field(
         600.0, ge=0, description="A model unused for so long is unloaded, except the default one; 0: never."
     )
@@ -172,7 +176,7 @@ class Settings(BaseSettings):
     _lists = field_validator("trusted_proxies", "cors_origins", "api_keys", "model_sources", mode="before")(
         split_list
     )
-    _pairs = field_validator("model_aliases", mode="before")(split_pairs)
+    _pairs = field_validator("model_aliases", "model_folders", mode="before")(split_pairs)
 
     @field_validator("data_dir", mode="after")
     @classmethod

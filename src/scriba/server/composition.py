@@ -1,0 +1,107 @@
+"""Where everything is put together."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import cast
+
+from scriba.audio.decode import DecodeLimits
+from scriba.engine.port import Engine
+from scriba.models.installed import InstalledModel
+from scriba.models.residency import Residency
+from scriba.server.directory import InstalledModels
+from scriba.server.model_settings import build_models
+from scriba.server.services import Services
+from scriba.server.settings import Settings
+from scriba.server.warming import ModelWarmer
+
+_LONGEST_SWEEP_SECONDS = 30.0
+
+
+def build_services(settings: Settings) -> Services:
+    """The parts of one process, none of them started: no model is fetched or loaded yet.
+
+    Raises:
+        SettingsError: the settings name a model that there is not.
+    """
+    # Only here, since they load the native libraries.
+    from scriba.engine.ctranslate2 import CTranslate2Engine, Layout
+    from scriba.engine.executor import InferenceExecutor
+    from scriba.engine.provider import ResidentEngines
+    from scriba.transcribe.recording import RecordingTranscriber
+
+    catalogue, store = build_models(settings)
+    layout = Layout.for_machine(settings.workers, settings.threads)
+
+    def load(model: InstalledModel) -> Engine:
+        engine = CTranslate2Engine(
+            model.path,
+            model=model.name,
+            translates=model.translates,
+            device=settings.device,
+            compute_type=settings.compute_type,
+            layout=layout,
+        )
+        # Its methods take the encodings it made, and nobody gives it others.
+        return cast(Engine, engine)
+
+    kept = {catalogue.default.name}
+    if settings.model_fallback is not None:
+        with suppress(Exception):
+            kept.add(catalogue.resolve(settings.model_fallback).name)
+    residency: Residency[Engine] = Residency(
+        budget_bytes=settings.model_memory_mb * 1_000_000 or None,
+        ttl=settings.model_idle_seconds or None,
+        pinned=lambda name: name in kept,
+    )
+    engines = ResidentEngines(
+        catalogue,
+        store,
+        residency,
+        load,
+        may_fetch=settings.model_allow_pull,
+        fallback=settings.model_fallback,
+    )
+    executor = InferenceExecutor(layout.workers)
+    limits = DecodeLimits(
+        max_bytes=settings.max_upload_bytes,
+        max_seconds=settings.max_audio_seconds,
+        max_decoded_bytes=settings.max_decoded_bytes,
+    )
+    sweeper = _Sweeper(residency)
+
+    def close() -> None:
+        sweeper.stop()
+        executor.close()
+        residency.close()
+
+    return Services(
+        settings=settings,
+        transcriber=RecordingTranscriber(engines, executor, limits),
+        models=InstalledModels(catalogue, store, settings.model_fallback),
+        warm=ModelWarmer(catalogue, store, engines, settings.model_fallback),
+        close=close,
+    )
+
+
+class _Sweeper:
+    """Unloads models that have been idle for long."""
+
+    def __init__(self, residency: Residency[Engine]) -> None:
+        self._residency = residency
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sweep, name="scriba-sweep", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _sweep(self) -> None:
+        while True:
+            due = self._residency.next_sweep()
+            wait = _LONGEST_SWEEP_SECONDS if due is None else min(due, _LONGEST_SWEEP_SECONDS)
+            if self._stop.wait(wait):
+                return
+            self._residency.sweep()
