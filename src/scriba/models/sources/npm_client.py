@@ -11,6 +11,7 @@ import shutil
 import subprocess  # npm is the user's own, found on the PATH, and gets no shell
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from scriba.domain.cancel import CancelToken
@@ -67,8 +68,12 @@ class NpmClient:
             cache = self._cache(directory, cancel)
             started = time.time()
 
+            most = 0
+
             def watch() -> None:
-                progress(min(_growing(cache, started), size), size, "downloading")
+                nonlocal most  # npm moves a finished file away: never count backwards
+                most = max(most, min(_growing(cache, started), size))
+                progress(most, size, "downloading")
 
             self._run(["pack", spec], directory, cancel, None, watch)
             tarballs = [file for file in directory.glob("*.tgz") if file.is_file() and not file.is_symlink()]
@@ -91,7 +96,7 @@ class NpmClient:
         directory: Path,
         cancel: CancelToken | None,
         limit: float | None,
-        watch: object = None,
+        watch: Callable[[], None] | None = None,
     ) -> str:
         program = shutil.which(self._program)
         if program is None:
@@ -118,7 +123,10 @@ class NpmClient:
 
 
 def _wait(
-    process: subprocess.Popen[bytes], cancel: CancelToken | None, limit: float | None, watch: object
+    process: subprocess.Popen[bytes],
+    cancel: CancelToken | None,
+    limit: float | None,
+    watch: Callable[[], None] | None,
 ) -> int | None:
     started = time.monotonic()
     while True:
@@ -127,7 +135,7 @@ def _wait(
         except subprocess.TimeoutExpired:
             if cancel is not None:
                 cancel.check()
-            if callable(watch):
+            if watch is not None:
                 watch()
             if limit is not None and time.monotonic() - started > limit:
                 return None
