@@ -38,13 +38,11 @@ def log_mel(audio: Audio, mel_bins: int) -> NDArray[np.float32]:
     padded = np.zeros(needed, dtype=np.float32)
     body = audio[: needed - half]
     padded[half : half + len(body)] = body
-    if len(audio) > half:
-        padded[:half] = audio[half:0:-1]  # the reflection torch.stft pads with
-    if len(audio) == WINDOW_SAMPLES:
-        # A full window has no silence behind it: the last frame sees the reflection, as in training.
-        tail = needed - half - len(body)
-        if tail > 0:
-            padded[-tail:] = audio[-2 : -2 - tail : -1]
+    # torch.stft reflects at both ends of the 30 s; behind anything but a full window that is silence.
+    padded[:half] = padded[2 * half : half : -1]
+    end = half + WINDOW_SAMPLES
+    if needed > end:
+        padded[end:] = padded[end - 2 : 2 * end - 2 - needed : -1]
 
     strided = np.lib.stride_tricks.sliding_window_view(padded, FFT_SIZE)[::HOP][:frames]
     spectrum = np.fft.rfft(strided * _hann(), axis=-1)

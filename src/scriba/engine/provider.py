@@ -13,8 +13,9 @@ from scriba.domain.language import language_name
 from scriba.domain.transcript import Task
 from scriba.engine.port import Engine
 from scriba.models.catalogue import Catalogue, CatalogueEntry
+from scriba.models.installed import InstalledModel
 from scriba.models.residency import Residency
-from scriba.models.store import InstalledModel, ModelStore
+from scriba.models.store import ModelStore
 
 log = structlog.get_logger(__name__)
 
