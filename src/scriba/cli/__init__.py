@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
+
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -12,7 +15,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 is success, 1 a failure, 2 wrong usage or settings, 130 an interruption. A failure is told in one line
     on the standard error; a stack trace is shown only where the environment has ``SCRIBA_DEBUG``.
+
+    Args:
+        arguments: what follows the program's name; None takes them from the command that started the process.
     """
+    status = _run(arguments)
+    if status == INTERRUPTED and arguments is None:
+        # A native thread may still be computing, and Python must not be taken apart under it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     from scriba.cli.app import app
     from scriba.cli.faults import debugging, explain
 

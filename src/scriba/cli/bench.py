@@ -60,8 +60,8 @@ def wer(
     from scriba.cli.transcribing import Wanted
 
     require_scorer()
-    settings = flags.read_settings(
-        **flags.of_engine(model, data_dir, device, compute_type, threads), workers=workers
+    settings = flags.read_working_settings(
+        model, data_dir=data_dir, device=device, compute_type=compute_type, workers=workers, threads=threads
     )
     wanted = Wanted(
         language=language, vad=not no_vad, guards=not no_guards, decoding={"beam_size": beam_size}

@@ -11,7 +11,6 @@ from scriba.domain.errors import InvalidOptionError, ScribaError
 
 FAILED = 1
 WRONG_USAGE = 2
-INTERRUPTED = 130
 
 
 @cache

@@ -64,26 +64,6 @@ NoVad = Annotated[
 NoGuards = Annotated[bool, typer.Option("--no-guards", help="Keep text that nobody seems to have said.")]
 
 
-def of_engine(
-    model: str | None,
-    data_dir: Path | None,
-    device: str | None,
-    compute_type: str | None,
-    threads: int | None,
-) -> dict[str, Any]:
-    """Settings of a command that does the work itself: whoever runs it may fetch what it names."""
-    return {
-        "model": model,
-        # A model that was named is meant: no other takes its place.
-        "model_fallback": None if model is None else "none",
-        "model_allow_pull": True,
-        "data_dir": data_dir,
-        "device": device,
-        "compute_type": compute_type,
-        "threads": threads,
-    }
-
-
 def read_settings(**flags: Any) -> Settings:
     """The settings in force with these flags; a flag that is None was not given.
 
@@ -93,3 +73,14 @@ def read_settings(**flags: Any) -> Settings:
     from scriba.server.setting_sources import load_settings
 
     return load_settings(flags)
+
+
+def read_working_settings(model: str | None, **flags: Any) -> Settings:
+    """The settings of a command that does the work itself: whoever runs it may fetch what it names.
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    settings = read_settings(model=model, model_allow_pull=True, **flags)
+    # A model that was named is meant: no other takes its place.
+    return settings if model is None else settings.model_copy(update={"model_fallback": None})

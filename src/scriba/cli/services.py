@@ -26,8 +26,12 @@ def open_transcriber(settings: Settings) -> Generator[Transcriber]:
     services = build_services(bring_model(settings))
     try:
         yield services.transcriber
-    finally:
+    except KeyboardInterrupt:
+        raise  # closing would wait for the windows that are being decoded; the process ends anyway
+    except BaseException:
         services.close()
+        raise
+    services.close()
 
 
 def bring_model(settings: Settings) -> Settings:

@@ -131,5 +131,7 @@ def transcribe(
             "max_chars_per_second": max_chars_per_second,
         },
     )
-    settings = flags.read_settings(**flags.of_engine(model, data_dir, device, compute_type, threads))
+    settings = flags.read_working_settings(
+        model, data_dir=data_dir, device=device, compute_type=compute_type, threads=threads
+    )
     raise typer.Exit(transcribe_all(wanted, settings))
