@@ -25,9 +25,7 @@ def micro_ct2(tmp_path_factory: pytest.TempPathFactory, micro: weights.State, bu
     from scriba.models.convert.checkpoints import read_huggingface
     from scriba.models.convert.pipeline import convert
 
-    source = weights.write_huggingface(
-        tmp_path_factory.mktemp("micro-hf"), micro, bundled / "tokenizer.json"
-    )
+    source = weights.write_huggingface(tmp_path_factory.mktemp("micro-hf"), micro, bundled / "tokenizer.json")
     made = tmp_path_factory.mktemp("micro-ct2")
     convert(read_huggingface(source), source, made, name=None)
     return made

@@ -54,7 +54,9 @@ def huggingface_state(model_bin: Path) -> State:
     for side in ("encoder", "decoder"):
         state[f"model.{side}.embed_positions.weight"] = stored[f"{side}/position_encodings/encodings"]
         _norm(state, f"model.{side}.layer_norm", stored, f"{side}/layer_norm")
-        layers = sum(name.startswith(f"{side}/layer_") and name.endswith("ffn/linear_0/bias") for name in stored)
+        layers = sum(
+            name.startswith(f"{side}/layer_") and name.endswith("ffn/linear_0/bias") for name in stored
+        )
         for index in range(layers):
             _layer(state, f"model.{side}.layers.{index}", stored, f"{side}/layer_{index}", side == "decoder")
     return state
