@@ -62,7 +62,8 @@ def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     # uvicorn tells of its own life; that is Scriba's to tell.
-    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, root.level))
+    for name in ("uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 def _without_colour(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

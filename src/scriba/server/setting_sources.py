@@ -134,13 +134,17 @@ def _explain(error: ValidationError, flags: Mapping[str, Any]) -> str:
     for fault in error.errors(include_url=False, include_context=False):
         path = tuple(str(part) for part in fault["loc"] if not isinstance(part, int)) or ("settings",)
         top = path[0].lower()
+        reason = fault["msg"].removeprefix("Value error, ")
+        # A group is checked as a whole, and its message begins with the field.
+        first = reason.partition(" ")[0]
+        if len(path) == 1 and PREFIX + f"{top}__{first}".upper() in {field.env for field in setting_fields()}:
+            path = (top, first)
         if top in flags:
             name = "--" + top.replace("_", "-")
         elif top == "hf_token":
             name = "HF_TOKEN"
         else:
             name = PREFIX + "__".join(path).upper()
-        reason = fault["msg"].removeprefix("Value error, ")
         value = fault.get("input")
         shown = (
             ""
