@@ -5,11 +5,16 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 
 from scriba.domain.transcript import Segment, Word
-from scriba.formats.graphemes import clean_text
+from scriba.formats.graphemes import clean_text, text_width
 
 
 def _inked(text: str) -> str:
     return "".join(char for char in clean_text(text) if not char.isspace())
+
+
+def _longest(word: str) -> float:
+    """Seconds that saying a word can take. Alignment stretches the last word before a silence through it."""
+    return max(1.5, 0.25 * text_width(word))
 
 
 class Timeline:
@@ -32,7 +37,8 @@ class Timeline:
         earliest = 0.0
         for word, length in spans:
             start = max(word.start, earliest)
-            earliest = max(start, word.end)
+            end = min(word.end, start + _longest(word.text)) if self.has_words else word.end
+            earliest = max(start, end)
             self._starts.append(start)
             self._ends.append(earliest)
             self._offsets.append(self._offsets[-1] + length)
