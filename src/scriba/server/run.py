@@ -7,6 +7,7 @@ import errno
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 import uvicorn
@@ -38,7 +39,9 @@ def serve(settings: Settings, tell: Callable[[str], None] | None = None) -> None
     listener = _listen(settings)
     try:
         services = build_services(settings)
-        ScribaServer(services, listener, tell or _tell).run(sockets=[listener])
+        # uvicorn has shut down in order before it raises the signal again.
+        with suppress(KeyboardInterrupt):
+            ScribaServer(services, listener, tell or _tell).run(sockets=[listener])
     finally:
         listener.close()
 
