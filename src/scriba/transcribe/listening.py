@@ -113,7 +113,7 @@ def _with_words(
     cancel.check()
     aligned = engine.align(encoded, phrases, language, options.task)
     return [
-        HeardPhrase(phrase, tuple(merge_punctuation(words)))
+        HeardPhrase(phrase, tuple(merge_punctuation(words, language)))
         for phrase, words in zip(phrases, aligned, strict=True)
     ]
 

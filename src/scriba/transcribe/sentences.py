@@ -9,6 +9,7 @@ from scriba.domain.transcript import SPACELESS_LANGUAGES
 from scriba.engine.port import AlignedWord, Phrase
 
 _ENDS_SENTENCE = re.compile(r"[.!?。！？…؟।]+[\"'”’»)\]」』]*$")
+_INNER_END = re.compile(r"[.!?…؟।][\"'”’»)\]]*(?=\s)|[。！？](?=.)")
 _ENDS_CLAUSE = re.compile(r"[,;:，、；：،]+[\"'”’»)\]」』]*$")
 _ABBREVIATION = re.compile(
     r"(?:^|\s)(?:(?:mr|mrs|ms|dr|prof|st|sr|jr|vs|etc|no|vol|fig|inc|ltd|co|col|gen|lt|sgt|rev|hon|e\.g|i\.e|"
@@ -30,9 +31,7 @@ def needs_words(phrase: Phrase, language: str) -> bool:
     if phrase.end - phrase.start > _LONGEST:
         return True
     text = phrase.text.strip()
-    return any(
-        _is_sentence_end(text[: match.end()], language) for match in re.finditer(r"[.!?。！？…؟।](?=.)", text)
-    )
+    return any(_is_sentence_end(text[: mark.end()], language) for mark in _INNER_END.finditer(text))
 
 
 def _is_sentence_end(text: str, language: str) -> bool:
@@ -43,7 +42,7 @@ def _is_sentence_end(text: str, language: str) -> bool:
     return not _ABBREVIATION.search(text)
 
 
-def merge_punctuation(words: Sequence[AlignedWord]) -> list[AlignedWord]:
+def merge_punctuation(words: Sequence[AlignedWord], language: str = "en") -> list[AlignedWord]:
     """Punctuation goes to the word it belongs to and takes no time of its own."""
     merged: list[AlignedWord] = []
     opening: AlignedWord | None = None
@@ -67,6 +66,9 @@ def merge_punctuation(words: Sequence[AlignedWord]) -> list[AlignedWord]:
         if all(character in PREPENDED for character in mark):
             opening = word if opening is None else _joined(opening, word)
             continue
+        if language not in SPACELESS_LANGUAGES and opening is None and merged and word.text[:1] != " ":
+            merged[-1] = _joined(merged[-1], word, end=word.end)  # the ".5" of "3.5"
+            continue
         start = word.start
         # Attention often lands on the comma while the next word is already spoken.
         if word.end - start < 0.06 and closing_start is not None and closing_start < start:
@@ -88,9 +90,13 @@ def merge_punctuation(words: Sequence[AlignedWord]) -> list[AlignedWord]:
     return merged
 
 
-def _joined(first: AlignedWord, second: AlignedWord) -> AlignedWord:
+def _joined(first: AlignedWord, second: AlignedWord, end: float | None = None) -> AlignedWord:
     return AlignedWord(
-        first.start, first.end, first.text + second.text, first.probability, first.tokens + second.tokens
+        first.start,
+        first.end if end is None else end,
+        first.text + second.text,
+        first.probability,
+        first.tokens + second.tokens,
     )
 
 
