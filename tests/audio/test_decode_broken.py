@@ -14,6 +14,7 @@ from tests.audio.decoding import decode
 from tests.audio.media import encode, frequency_of, pcm16, sine, video_only, wav
 
 SPEECH = pcm16(sine(3, 16_000))
+NOT_MEDIA = "The file is not media that can be decoded: it is of an unknown kind, or corrupt."
 
 
 def error_of(data: bytes) -> ScribaError:
@@ -23,6 +24,12 @@ def error_of(data: bytes) -> ScribaError:
     assert "/" not in caught.value.message
     assert "av." not in caught.value.message
     return caught.value
+
+
+def _opus_of_an_unknown_mapping() -> bytearray:
+    data = bytearray(encode(sine(1, 48_000, channels=6), 48_000, "webm", "libopus"))
+    data[data.index(b"OpusHead") + 18] = 3
+    return data
 
 
 NO_MEDIA = {
@@ -43,6 +50,7 @@ NO_MEDIA = {
     "unknown codec": wav(SPEECH, tag=0x1234),
     "video only": video_only(),
     "video only, matroska": video_only("matroska"),
+    "a codec that does not open": bytes(_opus_of_an_unknown_mapping()),
     "mp4 without its index": encode(sine(3, 44_100), 44_100, "mp4", "aac")[:20_000],
 }
 
@@ -67,31 +75,39 @@ def test_a_missing_file_is_an_error_without_its_path(tmp_path: Path) -> None:
     assert str(tmp_path) not in caught.value.message
 
 
-def _referring(secret: Path) -> dict[str, bytes]:
-    url = f"file://{secret}"
+def _referring(target: str) -> dict[str, bytes]:
     return {
-        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{url}\n#EXT-X-ENDLIST\n".encode(),
-        "m3u": f"#EXTM3U\n#EXTINF:10,song\n{secret}\n".encode(),
-        "ffconcat": f"ffconcat version 1.0\nfile '{secret}'\n".encode(),
-        "concat": f"file '{secret}'\n".encode(),
+        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{target}\n#EXT-X-ENDLIST\n".encode(),
+        "m3u": f"#EXTM3U\n#EXTINF:10,song\n{target}\n".encode(),
+        "ffconcat": f"ffconcat version 1.0\nfile '{target}'\n".encode(),
         "dash": (
-            '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period>'
-            '<AdaptationSet mimeType="audio/wav"><Representation id="1" bandwidth="1">'
-            f"<BaseURL>{url}</BaseURL></Representation></AdaptationSet></Period></MPD>"
+            '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
+            'mediaPresentationDuration="PT3S" profiles="urn:mpeg:dash:profile:isoff-on-demand:2011"><Period>'
+            '<AdaptationSet mimeType="audio/mp4"><Representation id="1" bandwidth="1">'
+            f"<BaseURL>{target}</BaseURL></Representation></AdaptationSet></Period></MPD>"
         ).encode(),
-        "sdp": b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
     }
 
 
-@pytest.mark.parametrize("kind", ["hls", "m3u", "ffconcat", "concat", "dash", "sdp"])
-def test_a_file_that_names_other_files_is_refused(kind: str, tmp_path: Path) -> None:
-    secret = tmp_path / "secret.wav"
-    secret.write_bytes(wav(SPEECH))  # real media: refused for the reference, not for what it finds there
-    playlist = tmp_path / f"list.{kind}"
-    playlist.write_bytes(_referring(secret)[kind])
-    assert isinstance(error_of(playlist.read_bytes()), UnsupportedMediaError)
-    with pytest.raises(UnsupportedMediaError), open_recording(playlist) as recording:
-        list(recording.blocks())
+@pytest.mark.parametrize("kind", ["hls", "m3u", "ffconcat", "dash"])
+@pytest.mark.parametrize("how", ["relative", "absolute", "file:"])
+def test_a_file_that_names_other_files_is_refused(kind: str, how: str, working_folder: Path) -> None:
+    """What it names is real media beside the working folder, so only a refusal to look can refuse it."""
+    secret = working_folder / "secret.ts"
+    secret.write_bytes(encode(sine(3, 48_000), 48_000, "mpegts", "mp2"))
+    target = {"relative": secret.name, "absolute": str(secret), "file:": f"file:{secret}"}[how]
+    playlist = working_folder / f"list.{kind}"
+    playlist.write_bytes(_referring(target)[kind])
+    assert error_of(playlist.read_bytes()).message == NOT_MEDIA
+    with pytest.raises(UnsupportedMediaError):
+        open_recording(playlist)
+
+
+@pytest.mark.parametrize("name", ["text", "subtitles", "picture", "session"])
+def test_only_containers_of_sound_are_looked_into(name: str) -> None:
+    """A demuxer would take the last three; the refusal comes before it is asked."""
+    session = b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n"
+    assert error_of({**NO_MEDIA, "session": session}[name]).message == NOT_MEDIA
 
 
 @pytest.mark.parametrize("claimed", [0, 0x7FFF_FFFF, 0xFFFF_FFFF])

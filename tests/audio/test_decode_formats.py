@@ -1,4 +1,4 @@
-"""Every container and codec gives the right length, pitch and level, whatever its rate, depth and channels."""
+"""Every container and codec gives the right length, pitch and level, at any rate, depth and channel count."""
 
 from __future__ import annotations
 

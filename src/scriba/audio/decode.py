@@ -159,7 +159,7 @@ class Recording:
                 continue
             except _DECODE_ERRORS:
                 self._source.raise_stashed()
-                if packet is not None and packet.size:
+                if (packet is not None and packet.size) or not audible:  # a decoder may not even open
                     damage.packet_failed()
                 continue
             refuse_custom_layouts(frames)
