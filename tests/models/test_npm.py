@@ -90,9 +90,7 @@ def _package(tarball: Path, folder: Path) -> NpmPackage:
 class Bench:
     """A registry with one package, the fake npm, and a store that asks it."""
 
-    def __init__(
-        self, tmp_path: Path, folder: Path, tarball: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def __init__(self, tmp_path: Path, folder: Path, tarball: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.root = folder, tmp_path / "models"
         self._monkeypatch = monkeypatch
         self.tarball = tarball

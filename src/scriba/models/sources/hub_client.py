@@ -231,5 +231,7 @@ def _translate(error: Exception, repository: str) -> Exception:
         return NotOfferedError("the hub's repository lacks a file that is needed", detail=detail)
     if "OSError" in kinds and getattr(error, "errno", None) is not None and "ConnectionError" not in kinds:
         return error  # the disk: translated by who knows the directory
+    if status is not None:
+        return SourceUnreachableError(f"the hub answered with the error {status}", detail=detail)
     reason = "did not answer in time" if "TimeoutException" in kinds else "could not be reached"
     return SourceUnreachableError(f"the hub {reason}", detail=detail)
