@@ -187,6 +187,23 @@ def test_samples_that_are_no_numbers_become_silence() -> None:
     assert not samples[100:200].any()
 
 
+class _Pipe(io.BytesIO):
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        raise io.UnsupportedOperation("underlying stream is not seekable")
+
+
+class _FailingDisk(io.BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        raise OSError(5, "Input/output error", "/var/lib/uploads/1234")
+
+
+@pytest.mark.parametrize("kind", [_Pipe, _FailingDisk])
+def test_a_stream_that_cannot_be_read_says_no_more_than_that(kind: type[io.BytesIO]) -> None:
+    with pytest.raises(UnsupportedMediaError) as caught:
+        open_recording(kind(wav(SPEECH)))
+    assert caught.value.message == "The file could not be read."
+
+
 def test_a_closed_or_spent_recording_says_so() -> None:
     recording = open_recording(io.BytesIO(wav(SPEECH)))
     list(recording.blocks())

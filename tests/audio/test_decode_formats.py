@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import pytest
@@ -89,6 +91,18 @@ def test_surround_in_planar_frames(container: str, channels: int) -> None:
     assert frequency_of(samples) == pytest.approx(440, abs=1)
 
 
+@pytest.mark.parametrize("channels", [9, 16, 32])
+def test_more_channels_than_any_layout_has(channels: int) -> None:
+    data = encode(
+        *(sine(2, 48_000, channels=channels), 48_000, "webm", "libopus"),
+        layout=f"{channels} channels",
+        options={"mapping_family": "255"},
+    )
+    samples = decode(data)
+    assert len(samples) == pytest.approx(32_000, abs=16)
+    assert level_of(samples) == pytest.approx(LEVEL, rel=0.02)
+
+
 def test_not_a_sample_is_lost_at_either_end() -> None:
     """The resampler's own delay must be taken off the front and flushed at the back."""
     sound = sine(2.5, 44_100)
@@ -135,6 +149,15 @@ def test_a_path_and_a_stream_give_the_same(tmp_path: Path) -> None:
     with open_recording(path) as recording:
         from_path = np.concatenate(list(recording.blocks()))
     np.testing.assert_array_equal(from_path, decode(data))
+
+
+def test_a_spooled_upload_is_read_from_memory_and_from_disk() -> None:
+    data = encode(sine(1, 44_100), 44_100, "flac", "flac")
+    for size in (1, 1 << 20):
+        with tempfile.SpooledTemporaryFile(max_size=size) as upload:
+            upload.write(data)
+            with open_recording(cast("BinaryIO", upload)) as recording:
+                assert sum(map(len, recording.blocks())) == 16_000
 
 
 def test_a_stream_is_read_from_its_start_and_left_open() -> None:

@@ -13,6 +13,11 @@ from scriba.domain.cancel import CancelToken
 from scriba.domain.errors import EmptyMediaError, MediaTooLargeError, UnsupportedMediaError
 
 
+def unreadable() -> UnsupportedMediaError:
+    """For a stream that fails, or is none that can be moved in (a pipe)."""
+    return UnsupportedMediaError("The file could not be read.", field="file")
+
+
 class ByteSource:
     """A read-only, seekable view of a binary stream, from its first byte to its last.
 
@@ -32,9 +37,13 @@ class ByteSource:
         Raises:
             EmptyMediaError: there are none.
             MediaTooLargeError: there are more than ``max_bytes``.
+            UnsupportedMediaError: the stream cannot be read or not be moved in.
         """
-        size = self._stream.seek(0, io.SEEK_END)
-        self._stream.seek(0)
+        try:
+            size = self._stream.seek(0, io.SEEK_END)
+            self._stream.seek(0)
+        except (OSError, ValueError) as error:
+            raise unreadable() from error
         if size == 0:
             raise EmptyMediaError("The file is empty: it holds 0 bytes.", field="file")
         self._check_size(size)
@@ -78,7 +87,7 @@ class ByteSource:
         """
         error = self._error
         if isinstance(error, (OSError, ValueError)):
-            raise UnsupportedMediaError("The file could not be read.", field="file") from error
+            raise unreadable() from error
         if error is not None:
             raise error
 
