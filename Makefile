@@ -7,7 +7,7 @@ STAMPS := $(VENV)/.stamps
 # Flags for the program behind a target, such as: make serve ARGS="--port 9000"
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-LOCKED := $(PIP) install --quiet --no-deps --require-hashes
+LOCKED := $(PIP) install --quiet --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -85,5 +85,5 @@ $(STAMPS)/bench: requirements/bench.txt $(STAMPS)/runtime
 
 $(STAMPS)/uv: requirements/uv.txt $(STAMPS)/venv
 	@$(BIN)/python -m venv $(VENV)/uv
-	@$(VENV)/uv/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r requirements/uv.txt
+	@$(VENV)/uv/bin/python -m pip --disable-pip-version-check install --quiet --quiet --no-deps --require-hashes -r requirements/uv.txt
 	@touch $@

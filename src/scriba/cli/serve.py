@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -44,4 +45,6 @@ def serve(
     )
     from scriba.server.run import serve as run
 
-    run(settings)
+    # uvicorn ends its work first, and then raises the signal again: Ctrl-C is how a server ends.
+    with suppress(KeyboardInterrupt):
+        run(settings)
