@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from scriba.domain.transcript import Word
-from scriba.engine.port import AlignedWord, Decoded
+from scriba.engine.port import AlignedWord, Decoded, Phrase
 from scriba.transcribe.listening import HeardPhrase, Pass
-from scriba.transcribe.sentences import split_sentences
+from scriba.transcribe.sentences import LONGEST_SEGMENT, ends_sentence, split_sentences
 from scriba.transcribe.windows import Window
 
 _TRUSTED = 0.5
 """Seconds by which a phrase's timestamps may differ from its words and still be believed."""
+_FRAGMENT = 1.5
+"""Seconds below which a phrase cut off from its sentence is not worth a segment of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,31 @@ def draft_segments(window: Window, passes: Sequence[Pass], language: str) -> lis
     """Drafts in order, cut into sentences where word times are known, each with times of the recording."""
     drafts: list[Draft] = []
     for heard in passes:
-        for phrase in heard.phrases:
+        for phrase in _join_fragments(window, heard.phrases, language):
             drafts.extend(_cut(window, heard, phrase, language))
     return drafts
+
+
+def _join_fragments(window: Window, phrases: Sequence[HeardPhrase], language: str) -> list[HeardPhrase]:
+    """Whisper's timestamps leave the last word of a sentence alone now and then: give it back."""
+    joined: list[HeardPhrase] = []
+    for heard in phrases:
+        if joined and _belongs(window, joined[-1].phrase, heard.phrase, language):
+            before = joined[-1]
+            words = before.words + heard.words if before.words and heard.words else None
+            first, second = before.phrase, heard.phrase
+            whole = Phrase(first.start, second.end, first.text + second.text, first.tokens + second.tokens)
+            joined[-1] = HeardPhrase(whole, words)
+        else:
+            joined.append(heard)
+    return joined
+
+
+def _belongs(window: Window, first: Phrase, second: Phrase, language: str) -> bool:
+    short = min(first.end - first.start, second.end - second.start) < _FRAGMENT
+    close = second.start - first.end < _TRUSTED and not window.crosses_cut(first.start, second.end)
+    fits = second.end - first.start <= LONGEST_SEGMENT
+    return short and close and fits and not ends_sentence(first.text.strip(), language)
 
 
 def _cut(window: Window, heard: Pass, phrase: HeardPhrase, language: str) -> Iterator[Draft]:

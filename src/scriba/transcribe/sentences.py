@@ -16,7 +16,7 @@ _ABBREVIATION = re.compile(
     r"bzw|ca|nr|usw|str|m|mme|mlle)|[^\W\d_](?:\.[^\W\d_])*)\.$",
     re.IGNORECASE,
 )
-_LONGEST = 12.0
+LONGEST_SEGMENT = 12.0
 """Seconds after which a phrase without a full stop is cut at a comma or the longest pause."""
 _SHORTEST = 0.8
 _PAUSE = 2.0
@@ -28,13 +28,14 @@ APPENDED = "\"'.。,，!！?？:：”)]}、…;；」』"
 
 def needs_words(phrase: Phrase, language: str) -> bool:
     """True when the phrase must be cut, which takes the times of its words."""
-    if phrase.end - phrase.start > _LONGEST:
+    if phrase.end - phrase.start > LONGEST_SEGMENT:
         return True
     text = phrase.text.strip()
-    return any(_is_sentence_end(text[: mark.end()], language) for mark in _INNER_END.finditer(text))
+    return any(ends_sentence(text[: mark.end()], language) for mark in _INNER_END.finditer(text))
 
 
-def _is_sentence_end(text: str, language: str) -> bool:
+def ends_sentence(text: str, language: str) -> bool:
+    """True when ``text`` closes a sentence, and not merely an abbreviation."""
     if not _ENDS_SENTENCE.search(text):
         return False
     if language in SPACELESS_LANGUAGES:
@@ -111,7 +112,7 @@ def split_sentences(words: Sequence[AlignedWord], language: str) -> list[list[Al
         following = words[index + 1] if index + 1 < len(words) else None
         if following is None:
             break
-        if following.start - word.end >= _PAUSE or _is_sentence_end(text.strip(), language):
+        if following.start - word.end >= _PAUSE or ends_sentence(text.strip(), language):
             sentences.append([])
             text = ""
     pieces = [piece for sentence in sentences for piece in _split_long(sentence)]
@@ -119,7 +120,7 @@ def split_sentences(words: Sequence[AlignedWord], language: str) -> list[list[Al
 
 
 def _split_long(words: list[AlignedWord]) -> list[list[AlignedWord]]:
-    if len(words) < 4 or words[-1].end - words[0].start <= _LONGEST:
+    if len(words) < 4 or words[-1].end - words[0].start <= LONGEST_SEGMENT:
         return [words]
     middle = (words[0].start + words[-1].end) / 2
 
@@ -142,7 +143,7 @@ def _join_fragments(pieces: list[list[AlignedWord]]) -> list[list[AlignedWord]]:
             last = joined[-1]
             short = min(piece[-1].end - piece[0].start, last[-1].end - last[0].start) < _SHORTEST
             close = piece[0].start - last[-1].end < 0.5
-            if short and close and piece[-1].end - last[0].start <= _LONGEST:
+            if short and close and piece[-1].end - last[0].start <= LONGEST_SEGMENT:
                 joined[-1] = last + piece
                 continue
         joined.append(piece)
