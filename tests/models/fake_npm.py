@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 _SCRIPT = """#!{python}
 import json, os, shutil, sys, time
 plan = json.load(open({plan!r}))
 with open({log!r}, "a") as log:
-    log.write(json.dumps({{"arguments": sys.argv[1:], "cwd": os.listdir("."), "stdin": sys.stdin.read()}}) + "\\n")
+    call = {{"arguments": sys.argv[1:], "cwd": os.listdir("."), "stdin": sys.stdin.read()}}
+    log.write(json.dumps(call) + "\\n")
 command = sys.argv[1]
 step = plan.get(command, {{}})
 time.sleep(step.get("seconds", 0))
@@ -46,7 +48,7 @@ class FakeNpm:
         Path(self.program).chmod(0o755)
         self.plan()
 
-    def plan(self, **steps: dict[str, object]) -> None:
+    def plan(self, **steps: Mapping[str, object]) -> None:
         self._plan.write_text(json.dumps({**self._facts, **steps}))
 
     def calls(self) -> list[dict[str, object]]:

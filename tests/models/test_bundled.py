@@ -64,7 +64,7 @@ def test_a_changed_file_is_noticed_and_told(tmp_path: Path, copied: Path) -> Non
     with (copied / "model.bin").open("r+b") as file:
         file.seek(1_000_000)
         file.write(b"damage")
-    with pytest.raises(DamagedDownloadError, match="bundled model is damaged. Install the package"):
+    with pytest.raises(DamagedDownloadError, match=r"bundled model is damaged. Install the package"):
         source.locate(TINY_EN)
     store = ModelStore(tmp_path / "models", Catalogue("tiny.en"), [source])
     assert store.find("tiny.en") is None

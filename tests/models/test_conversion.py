@@ -100,7 +100,7 @@ def test_an_openai_checkpoint_needs_a_tokenizer_that_fits(tmp_path: Path, bundle
     state = weights.micro_state(vocabulary=51865)
     checkpoint = weights.write_torch(tmp_path / "mine.pt", state, openai=True)
     (tmp_path / "made").mkdir()
-    with pytest.raises(ConversionError, match="no installed model has one that fits.*tiny"):
+    with pytest.raises(ConversionError, match=r"no installed model has one that fits.*tiny"):
         fill_from_path(checkpoint, tmp_path / "made", "mine", [bundled], lambda *_: None, None)
 
 

@@ -265,6 +265,6 @@ def test_a_hostile_checkpoint_on_the_hub_is_refused(tmp_path: Path, hub: Hub, bu
     weights.write_torch_zip(folder / "pytorch_model.bin", data, {"0": np.zeros(400_000).tobytes()})
     shutil.copy(bundled / "tokenizer.json", folder)
     hub.add(CHECKPOINT, folder)
-    with pytest.raises(ModelSourceError, match="asks to run posix.system"):
+    with pytest.raises(ModelSourceError, match=r"asks to run posix.system"):
         _store(tmp_path / "models", hub).ensure(NAME)
     assert not marker.exists()

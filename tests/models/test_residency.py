@@ -99,7 +99,7 @@ def test_a_failed_load_is_told_to_all_who_wait_and_tried_again_later() -> None:
     threads[0].start()
     assert loading.wait(10)
     threads[1].start()
-    while residency._slots["a"].users < 2:  # noqa: SLF001
+    while residency._slots["a"].users < 2:
         pass
     go.set()
     for thread in threads:

@@ -173,7 +173,7 @@ def test_too_little_room_is_seen_before_anything_is_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage._replace(free=70_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=70_000_000))
     with pytest.raises(DiskFullError, match="168 MB are needed and 70 MB are free"):
         files.require_space(tmp_path, 100_000_000)
 
@@ -254,7 +254,7 @@ def test_two_threads_fetch_once(tmp_path: Path, micro_ct2: Path) -> None:
 def test_waiting_for_another_pull_can_be_cancelled(tmp_path: Path, micro_ct2: Path) -> None:
     store = _store(tmp_path, FakeSource(micro_ct2))
     cancel = CancelToken()
-    with store._work.lock("base"):  # noqa: SLF001
+    with store._work.lock("base"):
         threading.Timer(0.1, cancel.cancel).start()
         started = time.monotonic()
         with pytest.raises(CancelledByUserError):

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scriba.models.catalogue import Catalogue
 from scriba.models.header import read_variables
 from scriba.models.sources.bundled import BundledSource
-from scriba.models.catalogue import Catalogue
 
 Array = NDArray[Any]
 State = dict[str, Array]
 WIDTH, LAYERS, MEL_BINS, VOCABULARY = 64, 2, 80, 51864
-_CT2_DTYPES = {0: np.dtype("<f4"), 1: np.dtype("i1"), 4: np.dtype("<f2")}
+_CT2_DTYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<f4"), 1: np.dtype("i1"), 4: np.dtype("<f2")}
 
 
 def bundled(state: Path) -> Path:
@@ -185,7 +185,7 @@ def openai_names(state: State) -> State:
     renamed = {}
     for name, array in state.items():
         for old, new in _OPENAI:
-            name = name.replace(old, new)  # noqa: PLW2901
+            name = name.replace(old, new)
         renamed[name] = array
     return renamed
 
@@ -209,7 +209,10 @@ class _Storage:
         self.kind, self.key, self.elements = kind, key, elements
 
 
-class TorchPickler(pickle._Pickler):  # type: ignore[name-defined,misc]  # the C one writes no missing globals
+_PurePickler: Any = vars(pickle)["_Pickler"]  # the C one cannot write names that do not exist here
+
+
+class TorchPickler(_PurePickler):  # type: ignore[misc]
     """Writes what ``torch.save`` writes, without torch."""
 
     def save(self, obj: object, save_persistent_id: bool = True) -> None:

