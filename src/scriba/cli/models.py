@@ -90,7 +90,7 @@ def pull(
     again: Annotated[bool, typer.Option("--again", help="Fetch it even if it is here.")] = False,
     data_dir: flags.DataDir = None,
 ) -> None:
-    """Fetch models. What arrived of an interrupted download is used the next time."""
+    """Fetch models, from the first source that has them."""
     from scriba.cli.services import pulling
     from scriba.server.model_settings import build_models
 

@@ -81,12 +81,15 @@ def _bar(name: str, *columns: ProgressColumn) -> Generator[Report]:
     with Progress(
         label, *columns, console=console, transient=True, disable=not console.is_terminal
     ) as progress:
-        task = progress.add_task(_short(name), total=None)
+        shown, task = name, progress.add_task(_short(name), total=None)
 
         def report(done: float, total: float | None, name: str | None = None) -> None:
+            nonlocal shown, task
+            if name is not None and name != shown:
+                # A step of its own has a bar of its own: its total may not be known.
+                progress.remove_task(task)
+                shown, task = name, progress.add_task(_short(name), total=None)
             progress.update(task, completed=done, total=total)
-            if name is not None:
-                progress.update(task, description=_short(name))
 
         yield report
 
