@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +19,13 @@ import pytest
 from scriba.domain.cancel import CancelToken
 from scriba.domain.errors import CancelledByUserError
 from scriba.models.catalogue import Catalogue
-from scriba.models.failures import ModelSourceError
+from scriba.models.failures import DiskFullError, ModelSourceError
+from scriba.models.sources import hub as hub_source
 from scriba.models.sources.hub import HubSource
 from scriba.models.sources.hub_client import HubClient
 from scriba.models.store import ModelStore
 from tests.models import weights
-from tests.models.hub_server import COMMIT, Hub, serving
+from tests.models.hub_server import COMMIT, Hub, etag_of, serving
 
 READY = "Systran/faster-whisper-base.en"
 CHECKPOINT = "openai/whisper-base.en"
@@ -43,7 +45,7 @@ def _store(root: Path, hub: Hub, token: str | None = None) -> ModelStore:
 
 
 def _kept(root: Path) -> list[Path]:
-    return sorted((root / ".cache" / "hub").iterdir())
+    return sorted(path for path in (root / ".cache" / "hub").rglob("*") if path.is_file())
 
 
 def test_a_ctranslate2_repository(tmp_path: Path, hub: Hub, micro_ct2: Path, micro: weights.State) -> None:
@@ -117,8 +119,7 @@ def test_a_cancelled_download_is_resumed_by_the_next(tmp_path: Path, hub: Hub, m
 
     with pytest.raises(CancelledByUserError):
         _store(tmp_path, hub).ensure(NAME, progress=stop, cancel=cancel)
-    [partial] = _kept(tmp_path)
-    kept = partial.stat().st_size
+    kept = max(path.stat().st_size for path in _kept(tmp_path))
     assert kept > 1_000_000
     hub.requests.clear()
     model = _store(tmp_path, hub).ensure(NAME)
@@ -135,8 +136,11 @@ def test_a_file_with_another_hash_is_deleted_and_named(
     hub.corrupt.add(name)
     with pytest.raises(ModelSourceError, match=f"{name} does not have the hash"):
         _store(tmp_path, hub).ensure(NAME)
-    assert _kept(tmp_path) == []
+    assert etag_of(hub.repositories[READY][name]) not in [path.name for path in _kept(tmp_path)]
     assert _store(tmp_path, hub).installed() == []
+    hub.corrupt.clear()
+    assert _store(tmp_path, hub).ensure(NAME).name == NAME
+    assert _kept(tmp_path) == []
 
 
 def test_a_gated_repository_wants_a_token(tmp_path: Path, hub: Hub, micro_ct2: Path) -> None:
@@ -255,6 +259,34 @@ def test_the_environment_that_hub_users_know_is_honoured(tmp_path: Path, hub: Hu
     (snapshot.parents[1] / "refs" / "main").write_text(COMMIT)
     offline = _in_a_process(tmp_path / "c", home, HF_ENDPOINT=hub.endpoint, HF_HUB_OFFLINE="1")
     assert offline == str(snapshot)
+
+
+def test_a_checkpoint_that_arrived_is_not_fetched_again_after_a_failure(
+    tmp_path: Path, hub: Hub, micro: weights.State, bundled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add(CHECKPOINT, weights.write_huggingface(tmp_path / "hf", micro, bundled / "tokenizer.json"))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hub_source, "convert", full)
+        with pytest.raises(DiskFullError):
+            _store(tmp_path / "models", hub).ensure(NAME)
+    hub.requests.clear()
+    _store(tmp_path / "models", hub).ensure(NAME)
+    assert hub.downloads() == []
+
+
+def test_cancel_is_heard_while_the_hub_is_silent(tmp_path: Path) -> None:
+    cancel = CancelToken()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hub = Hub(endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        threading.Timer(0.3, cancel.cancel).start()
+        started = time.monotonic()
+        with pytest.raises(CancelledByUserError):
+            _store(tmp_path, hub).ensure(NAME, cancel=cancel)
+        assert time.monotonic() - started < 1.3
 
 
 def test_a_hostile_checkpoint_on_the_hub_is_refused(tmp_path: Path, hub: Hub, bundled: Path) -> None:

@@ -254,11 +254,13 @@ class Catalogue:
 
 def _hub_entry(name: str) -> CatalogueEntry:
     """A repository nobody described: what it can do is read off its weights once they are here."""
-    english = name.lower().endswith(".en") or "distil" in name.lower()
+    lowered = name.lower()
+    english = lowered.endswith(".en") or lowered.startswith("distil-whisper/")
+    shortened = "distil" in lowered or "turbo" in lowered
     return CatalogueEntry(
         name=name,
         multilingual=not english,
-        translates=not english,
+        translates=not english and not shortened,
         mel_bins=80,
         size="unknown",
         hub=name,

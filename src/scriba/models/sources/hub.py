@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from scriba.models.convert.checkpoints import PICKLED, read_huggingface
 from scriba.models.convert.pipeline import convert
 from scriba.models.convert.safetensors_file import INDEX, SHARD, WHOLE
 from scriba.models.failures import DamagedDownloadError, NotOfferedError
-from scriba.models.files import ProgressCallback, require_space
+from scriba.models.files import ProgressCallback, link_or_copy, require_space
 from scriba.models.sources.hub_client import HubClient, Listing, watcher
 from scriba.models.sources.port import FetchedModel
 
@@ -58,17 +59,21 @@ class HubSource:
         cancel: CancelToken | None,
     ) -> FetchedModel:
         """See ``Source.fetch``."""
-        self._partial.mkdir(parents=True, exist_ok=True)
+        partial = self._partial / entry.name.replace("/", "--")  # two models may share a file
+        partial.mkdir(parents=True, exist_ok=True)
         repositories = [name for name in dict.fromkeys((entry.hub, entry.hub_checkpoint)) if name]
         failures: list[ModelUnavailableError] = []
         for repository in repositories:
             if cancel is not None:
                 cancel.check()
             try:
-                listing = self._client.listing(repository)
-                return self._take(listing, entry, into, progress, cancel)
+                listing = self._client.listing(repository, cancel)
+                fetched = self._take(listing, entry, into, partial, progress, cancel)
             except (NotOfferedError, DamagedDownloadError) as error:
                 failures.append(error)  # the other repository may do
+            else:
+                shutil.rmtree(partial, ignore_errors=True)
+                return fetched
         raise failures[0]
 
     def _take(
@@ -76,6 +81,7 @@ class HubSource:
         listing: Listing,
         entry: CatalogueEntry,
         into: Path,
+        partial: Path,
         progress: ProgressCallback,
         cancel: CancelToken | None,
     ) -> FetchedModel:
@@ -83,14 +89,14 @@ class HubSource:
         wanted = ready or _checkpoint_files(listing)
         if not wanted:
             raise NotOfferedError("the hub's repository holds no Whisper model in a known form")
-        require_space(self._partial, sum(listing.files[name].size or 0 for name in wanted))
+        require_space(partial, sum(listing.files[name].size or 0 for name in wanted))
         origin = {"repository": listing.repository, "commit": listing.commit}
         source = f"{self.name} ({listing.repository})"
         if ready:
-            origin |= self._download(listing, wanted, into, progress, cancel)
+            origin |= self._download(listing, wanted, into, partial, progress, cancel)
             return FetchedModel(source, origin)
         with tempfile.TemporaryDirectory(dir=into.parent, prefix="checkpoint-") as folder:
-            origin |= self._download(listing, wanted, Path(folder), progress, cancel)
+            origin |= self._download(listing, wanted, Path(folder), partial, progress, cancel)
             progress(0, None, "converting")
             convert(read_huggingface(Path(folder)), Path(folder), into, name=entry.name)
         return FetchedModel(source, origin)
@@ -100,6 +106,7 @@ class HubSource:
         listing: Listing,
         names: Sequence[str],
         into: Path,
+        partial: Path,
         progress: ProgressCallback,
         cancel: CancelToken | None,
     ) -> dict[str, str]:
@@ -109,7 +116,9 @@ class HubSource:
         done, hashes = 0, {}
         for name in names:
             watch = watcher(progress, cancel, done, total)
-            hashes[name] = self._client.download(listing, name, into / name, self._partial, watch)
+            file = self._client.download(listing, name, partial, watch, cancel)
+            link_or_copy(file, into / name)
+            hashes[name] = file.name
             done += (into / name).stat().st_size
         return hashes
 

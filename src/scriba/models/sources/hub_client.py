@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +25,19 @@ from scriba.models.failures import (
     NotOfferedError,
     SourceUnreachableError,
 )
+from scriba.models.files import ProgressCallback
 
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 15.0
+_ANSWER_SECONDS = 12.0
+_POLL_SECONDS = 0.2
 _BLOCK = 1 << 18
 _ATTEMPTS = 4
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 _SHA1 = re.compile(r"^[0-9a-f]{40}$")
 _TRANSIENT = {"TransportError", "TimeoutException", "NetworkError", "ProtocolError", "ConnectError"}
+
+Watch = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ class HubClient:
             folders.add(Path(found).parent)
         return folders.pop() if len(folders) == 1 else None
 
-    def listing(self, repository: str) -> Listing:
+    def listing(self, repository: str, cancel: CancelToken | None) -> Listing:
         """What a repository holds now.
 
         Raises:
@@ -87,7 +95,9 @@ class HubClient:
 
         api = HfApi(endpoint=self._endpoint, token=self._token)
         try:
-            info = api.model_info(repository, timeout=_CONNECT_SECONDS, files_metadata=True)
+            info: Any = _bounded(
+                lambda: api.model_info(repository, timeout=_CONNECT_SECONDS, files_metadata=True), cancel
+            )
         except Exception as error:
             raise _translate(error, repository) from error
         files = {
@@ -97,8 +107,10 @@ class HubClient:
         }
         return Listing(repository, info.sha or "main", files)
 
-    def download(self, listing: Listing, name: str, target: Path, partial: Path, watch: Any) -> str:
-        """Fetch one file to ``target``; returns its hash as the hub publishes it.
+    def download(
+        self, listing: Listing, name: str, partial: Path, watch: Watch, cancel: CancelToken | None
+    ) -> Path:
+        """Fetch one file; returns where it lies, under the hash that the hub publishes as its name.
 
         Args:
             partial: directory for what has arrived so far; a later call goes on from there.
@@ -111,8 +123,11 @@ class HubClient:
 
         url = hf_hub_url(listing.repository, name, revision=listing.commit, endpoint=self._endpoint)
         try:
-            facts = get_hf_file_metadata(
-                url, token=self._token, timeout=_CONNECT_SECONDS, endpoint=self._endpoint
+            facts: Any = _bounded(
+                lambda: get_hf_file_metadata(
+                    url, token=self._token, timeout=_CONNECT_SECONDS, endpoint=self._endpoint
+                ),
+                cancel,
             )
         except Exception as error:
             raise _translate(error, listing.repository) from error
@@ -122,38 +137,34 @@ class HubClient:
         growing = partial / etag
         self._transfer(url, growing, facts.size, listing.repository, watch)
         _verify(growing, etag, name)
-        growing.replace(target)
-        return etag
+        return growing
 
-    def _transfer(self, url: str, growing: Path, size: int | None, repository: str, watch: Any) -> None:
+    def _transfer(self, url: str, growing: Path, size: int | None, repository: str, watch: Watch) -> None:
         growing.touch()
-        for attempt in range(1, _ATTEMPTS + 1):
+        failures = 0
+        while failures < _ATTEMPTS:
             before = growing.stat().st_size
             if size is not None and before > size:
-                growing.unlink()
-                growing.touch()
+                growing.write_bytes(b"")
                 before = 0
             if size is not None and before == size:
                 watch(size)
                 return
             try:
                 self._receive(url, growing, before, watch)
-            except ModelSourceError:
-                raise
-            except Exception as error:
-                if not _kinds(error) & _TRANSIENT:
-                    raise _translate(error, repository) from error
-                if growing.stat().st_size > before:
-                    continue  # slow or shaky, but moving
-                if attempt == _ATTEMPTS:
-                    raise _translate(error, repository) from error
-                time.sleep(0.5 * attempt)
-            else:
-                if size is None or growing.stat().st_size >= size:
+                if size is None:
                     return
+            except Exception as error:
+                if not _kinds(error) & _TRANSIENT or failures == _ATTEMPTS - 1:
+                    raise _translate(error, repository) from error
+            if growing.stat().st_size > before:
+                failures = 0  # slow or shaky, but moving
+            else:
+                failures += 1
+                time.sleep(0.5 * failures)
         raise SourceUnreachableError("the download broke off again and again; what arrived is kept")
 
-    def _receive(self, url: str, growing: Path, before: int, watch: Any) -> None:
+    def _receive(self, url: str, growing: Path, before: int, watch: Watch) -> None:
         from huggingface_hub import get_session
         from huggingface_hub.utils import (  # type: ignore[attr-defined,unused-ignore]
             build_hf_headers,
@@ -177,7 +188,36 @@ class HubClient:
                     watch(done)
 
 
-def watcher(report: Any, cancel: CancelToken | None, done_before: int, total: int | None) -> Any:
+def _bounded(call: Callable[[], object], cancel: CancelToken | None) -> object:
+    """Wait for a short request only so long: a host of many addresses multiplies every time-out.
+
+    Raises:
+        TimeoutError: it took too long; it is left to die on its own.
+        CancelledByUserError: ``cancel`` was set.
+    """
+    result: Future[object] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(call())
+        except BaseException as error:
+            result.set_exception(error)
+
+    threading.Thread(target=run, daemon=True, name="hub-request").start()
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while not result.done():
+        if cancel is not None:
+            cancel.check()
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        wait([result], timeout=min(_POLL_SECONDS, left))
+    return result.result()
+
+
+def watcher(
+    report: ProgressCallback, cancel: CancelToken | None, done_before: int, total: int | None
+) -> Watch:
     """A ``watch`` that adds up the files of one model and stops when it is cancelled."""
 
     def watch(done: int) -> None:
@@ -233,5 +273,7 @@ def _translate(error: Exception, repository: str) -> Exception:
         return error  # the disk: translated by who knows the directory
     if status is not None:
         return SourceUnreachableError(f"the hub answered with the error {status}", detail=detail)
-    reason = "did not answer in time" if "TimeoutException" in kinds else "could not be reached"
+    reason = (
+        "did not answer in time" if kinds & {"TimeoutException", "TimeoutError"} else "could not be reached"
+    )
     return SourceUnreachableError(f"the hub {reason}", detail=detail)

