@@ -64,6 +64,18 @@ def test_speech_is_counted_from_any_point() -> None:
     assert own.speech_probability(3.0, 3.0) == 0.0
 
 
+def test_a_span_is_trimmed_to_its_voice() -> None:
+    frames = tuple(0.9 if 1.0 <= i * 0.032 < 2.0 else 0.1 for i in range(100))
+    own = Window(
+        0, np.zeros(4 * RATE, dtype=np.float32), (Piece(0, 0, 4 * RATE),), (Speech(0, 4, 0.4, 0.0, frames),)
+    )
+    start, end = own.trim(0.2, 3.0)
+    assert start == pytest.approx(0.92, abs=0.04)
+    assert end == pytest.approx(2.2, abs=0.04)
+    assert own.trim(1.5, 1.7) == (1.5, 1.7)
+    assert own.trim(3.0, 3.5) == (3.0, 3.5)
+
+
 @st.composite
 def spans(draw: st.DrawFn) -> list[tuple[float, float]]:
     result, position = [], 0.0

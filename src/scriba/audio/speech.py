@@ -25,12 +25,17 @@ SPLIT_SILENCE = SAMPLE_RATE * 98 // 1000
 
 @dataclass(frozen=True, slots=True)
 class SpeechRegion:
-    """Speech from sample ``start`` to before ``end`` at 16 kHz; ``probability`` is the mean over its frames
-    (before padding)."""
+    """Speech from sample ``start`` to before ``end`` at 16 kHz, padding included.
+
+    ``frames`` are the probabilities of its frames of 512 samples without the padding, the first of them at
+    sample ``heard_from``; ``probability`` is their mean.
+    """
 
     start: int
     end: int
     probability: float
+    heard_from: int
+    frames: tuple[float, ...]
 
 
 class SpeechDetector:
@@ -155,7 +160,8 @@ class SpeechDetector:
         start, lead = self._start, self._lead(self._start)
         heard = self._probabilities[: max(1, -(-(end - start) // FRAME))]
         regions = self._release(lead)
-        self._waiting = SpeechRegion(max(0, start - lead), end, float(np.mean(heard)))
+        mean = float(np.mean(heard))
+        self._waiting = SpeechRegion(max(0, start - lead), end, mean, start, tuple(heard))
         self._last_end = end
         self._forget()
         return regions

@@ -103,7 +103,7 @@ def _draft(
     tokens: tuple[int, ...],
 ) -> Draft:
     """``span`` is in seconds of the window, ``words`` are in seconds of the recording."""
-    start, end = span
+    start, end = window.trim(*span)
     file_start = window.restore(start)
     file_end = window.restore(end, ends=True)
     said: tuple[Word, ...] | None = None
@@ -114,6 +114,7 @@ def _draft(
             file_start = said[0].start
         if not said[-1].start <= file_end <= said[-1].end + _TRUSTED:
             file_end = said[-1].end
+        said = _within(said, file_start, file_end)
     file_start, file_end = _rounded(file_start, max(file_start, file_end))
     return Draft(
         start=file_start,
@@ -125,6 +126,15 @@ def _draft(
         decoded=heard.decoded,
         silent=heard.silent,
         speech_probability=window.speech_probability(start, max(end, start + 0.1)),
+    )
+
+
+def _within(words: tuple[Word, ...], start: float, end: float) -> tuple[Word, ...]:
+    """Words that reach over the edges of their segment are cut back to them."""
+    low, high = _rounded(start, end)
+    return tuple(
+        Word(min(max(word.start, low), high), min(max(word.end, low), high), word.text, word.probability)
+        for word in words
     )
 
 

@@ -23,6 +23,11 @@ WINDOW_SAMPLES = 30 * SAMPLE_RATE
 _JOIN_GAP = SAMPLE_RATE
 """A pause shorter than this stays as it is: cutting it would save little and leave an edge to be heard."""
 _FRAME = 512
+_FRAME_SECONDS = _FRAME / SAMPLE_RATE
+_VOICED = 0.35
+"""Probability from which a frame counts as voice when a segment's edges are trimmed."""
+_AIR_BEFORE, _AIR_AFTER = 0.1, 0.2
+"""Seconds kept beyond the first and last voiced frame: soft sounds at a word's edges are rated low."""
 _SEARCH = 10 * SAMPLE_RATE
 """Without voice activity detection, the quietest place in a window's last 10 s is where it ends."""
 
@@ -38,11 +43,16 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """Seconds within the window, and the mean probability of speech there."""
+    """Seconds within the window, and the mean probability of speech there.
+
+    ``frames`` are the probabilities of frames of 32 ms, the first of them at ``heard_from`` seconds.
+    """
 
     start: float
     end: float
     probability: float
+    heard_from: float = 0.0
+    frames: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +121,22 @@ class Window:
             for speech in self.speech
         )
         return min(1.0, total / (end - start)) if end > start else 0.0
+
+    def trim(self, start: float, end: float) -> tuple[float, float]:
+        """The part of a span from its first to its last frame of speech, with a little air at both ends; the
+        span itself where there is none."""
+        voiced = [
+            speech.heard_from + index * _FRAME_SECONDS
+            for speech in self.speech
+            if speech.start < end and speech.end > start
+            for index, probability in enumerate(speech.frames)
+            if probability >= _VOICED
+        ]
+        inside = [at for at in voiced if start - _FRAME_SECONDS < at < end]
+        if not inside:
+            return start, end
+        first = min(max(start, inside[0] - _AIR_BEFORE), end)
+        return first, max(first, min(end, inside[-1] + _FRAME_SECONDS + _AIR_AFTER))
 
 
 class AudioBuffer:
@@ -222,7 +248,9 @@ def _pack(index: int, regions: list[SpeechRegion], buffer: AudioBuffer) -> Windo
                 return (piece.target + sample - piece.source) / SAMPLE_RATE
         return target / SAMPLE_RATE
 
-    speech = tuple(Speech(inside(r.start), inside(r.end), r.probability) for r in regions)
+    speech = tuple(
+        Speech(inside(r.start), inside(r.end), r.probability, inside(r.heard_from), r.frames) for r in regions
+    )
     return Window(index, np.concatenate(parts), spans, speech)
 
 
@@ -240,7 +268,9 @@ def _plan_everything(blocks: Iterable[Audio], window_samples: int) -> Iterator[W
         seconds = (end - start) / SAMPLE_RATE
         mean = float(np.mean(inside)) if inside else 0.0
         audio = buffer.slice(start, end)
-        return Window(index, audio, (Piece(start, 0, len(audio)),), (Speech(0.0, seconds, mean),))
+        heard_from = (first * _FRAME - start) / SAMPLE_RATE
+        speech = Speech(0.0, seconds, mean, heard_from, tuple(inside))
+        return Window(index, audio, (Piece(start, 0, len(audio)),), (speech,))
 
     for block in blocks:
         buffer.append(block)
