@@ -37,14 +37,15 @@ class CatalogueEntry:
 
 _SYSTRAN = "Systran/faster-whisper-"
 _OPENAI = "openai/whisper-"
-# size -> estimate of memory; tiny and base measured with CTranslate2 4.8, the larger ones from their weights.
+# size -> estimate of memory. tiny, base and small: peak measured (CTranslate2 4.8, int8, one worker, beam 5:
+# 224, 286 and 545 MiB), and some to spare; the others in proportion to their weights.
 _MEMORY = {
-    "tiny": 200 * _MB,
-    "base": 300 * _MB,
-    "small": 700 * _MB,
-    "medium": 1_700 * _MB,
-    "large": 3_000 * _MB,
-    "turbo": 1_700 * _MB,
+    "tiny": 250 * _MB,
+    "base": 320 * _MB,
+    "small": 600 * _MB,
+    "medium": 1_400 * _MB,
+    "large": 2_500 * _MB,
+    "turbo": 1_500 * _MB,
     "distil-small": 500 * _MB,
     "distil-medium": 900 * _MB,
     "distil-large": 1_600 * _MB,
