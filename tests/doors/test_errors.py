@@ -9,11 +9,6 @@ from scriba.domain.errors import ScribaError
 from scriba.doors import errors
 
 
-def every_kind(base: type[ScribaError] = ScribaError) -> set[type[ScribaError]]:
-    below = {kind for child in base.__subclasses__() for kind in every_kind(child)}
-    return {base} | below
-
-
 def make(kind: type[ScribaError]) -> ScribaError:
     if issubclass(kind, domain.OverloadedError):
         return kind("Full.", retry_after=2.1)
@@ -27,7 +22,7 @@ def test_every_error_of_the_domain_has_a_row_of_its_own() -> None:
     assert kinds <= set(errors.TABLE)
 
 
-@pytest.mark.parametrize("kind", sorted(every_kind(), key=str))
+@pytest.mark.parametrize("kind", sorted(errors.TABLE, key=str))
 def test_both_shapes(kind: type[ScribaError]) -> None:
     error = make(kind)
     ours = errors.reply_to(error, openai=False)

@@ -25,6 +25,7 @@ from tests.server.fakes import KEY, SPOKEN, FakeTranscriber, Serving, client, se
 async def test_about_the_server(tmp_path: Path) -> None:
     async with client(services(tmp_path)) as http:
         assert (await http.get("/health")).json() == {"status": "ok"}
+        assert (await http.head("/health")).status_code == 200
         assert (await http.get("/version")).json() == {"name": "scriba", "version": __version__}
         root = await http.get("/")
     assert (root.status_code, root.headers["location"]) == (307, "/redoc")

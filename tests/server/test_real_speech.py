@@ -154,6 +154,5 @@ def test_hanging_up_frees_the_machine(serving: Serving, two_cities: Path) -> Non
     ):
         next(reply.iter_lines())
     begun = time.monotonic()
-    names = lambda: {thread.name for thread in threading.enumerate()}  # noqa: E731
-    wait_for(lambda: "scriba-transcribe" not in names(), 5)
+    wait_for(lambda: all(thread.name != "scriba-transcribe" for thread in threading.enumerate()), 5)
     assert time.monotonic() - begun < 1.5

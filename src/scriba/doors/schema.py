@@ -19,14 +19,24 @@ _TITLES = {
 }
 
 
-def form_body(form: type[BaseModel]) -> dict[str, Any]:
-    """``openapi_extra`` of a route that takes this form. The form's schema must not refer to others."""
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {"multipart/form-data": {"schema": form.model_json_schema()}},
-        }
-    }
+def form_body(form: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """``openapi_extra`` of a route that takes this form. The form's schema must not refer to others.
+
+    ``example`` is what samples show beside the file; without one they make up a value for every field.
+    """
+    schema = form.model_json_schema()
+    schema["properties"] = {name: _plain(one) for name, one in schema["properties"].items()}
+    content = {"multipart/form-data": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _plain(field: dict[str, Any]) -> dict[str, Any]:
+    """A form has no null: a field that may be left out is simply not required."""
+    choices = [choice for choice in field.get("anyOf", []) if choice != {"type": "null"}]
+    rest = {key: value for key, value in field.items() if key not in ("anyOf", "title")}
+    if rest.get("default", ...) in (None, []):
+        del rest["default"]
+    return choices[0] | rest if len(choices) == 1 else field if choices else rest
 
 
 def error_responses(model: type[BaseModel], *statuses: int) -> dict[int | str, dict[str, Any]]:

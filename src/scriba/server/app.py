@@ -71,9 +71,9 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
     )
     app.state.readiness = readiness
     app.state.stopping = context.stopping
-    app.include_router(status_router(readiness, docs=settings.docs))
     app.include_router(one_call_router(context))
     app.include_router(openai_router(context))
+    app.include_router(status_router(readiness, docs=settings.docs))
     if settings.docs:
         app.include_router(documentation_router())
         app.mount("/static", StaticFiles(directory=STATIC_DIR), name="static")

@@ -33,10 +33,12 @@ def status_router(readiness: Readiness, *, docs: bool) -> APIRouter:
     """``/health``, ``/ready``, ``/version`` and ``/``."""
     router = APIRouter(tags=["Server"])
 
+    @router.head("/health", include_in_schema=False)
     @router.get("/health", summary="The process is alive")
     async def health() -> Health:
         return Health()
 
+    @router.head("/ready", include_in_schema=False)
     @router.get(
         "/ready",
         response_model=Ready,

@@ -25,7 +25,7 @@ def one_call_router(context: DoorContext) -> APIRouter:
         response_model=OneCallReply,
         summary="Transcribe a recording",
         responses=error_responses(Detail, 400, 401, 408, 413, 415, 422, 500, 503),
-        openapi_extra=form_body(OneCallForm),
+        openapi_extra=form_body(OneCallForm, {"language": "english"}),
     )
     async def transcribe_recording(request: Request) -> OneCallReply:
         """The text of one recording, as soon as all of it is known."""

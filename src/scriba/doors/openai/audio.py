@@ -34,7 +34,7 @@ def audio_router(context: DoorContext) -> APIRouter:
         summary="Transcribe a recording in the language it is spoken in",
         response_model=wire.Transcription | wire.VerboseTranscription,
         responses={200: transcription_answers(), **AUDIO_ERRORS},
-        openapi_extra=form_body(TranscriptionForm),
+        openapi_extra=form_body(TranscriptionForm, {"response_format": "json"}),
     )
     async def create_transcription(request: Request) -> Response:
         """As OpenAI's route of that name. A field that this server cannot honour is refused by name."""
@@ -45,7 +45,7 @@ def audio_router(context: DoorContext) -> APIRouter:
         summary="Translate a recording into English",
         response_model=wire.Translation | wire.VerboseTranscription,
         responses={200: translation_answers(), **AUDIO_ERRORS},
-        openapi_extra=form_body(TranslationForm),
+        openapi_extra=form_body(TranslationForm, {"response_format": "json"}),
     )
     async def create_translation(request: Request) -> Response:
         """As OpenAI's route of that name. A field that this server cannot honour is refused by name."""

@@ -75,9 +75,9 @@ class TranscriptionForm(TranslationForm):
         [], alias="keywords[]", description="Words or phrases that are likely to be said."
     )
     timestamp_granularities: list[Literal["word", "segment"]] = Field(
-        ["segment"],
+        [],
         alias="timestamp_granularities[]",
-        description="What `verbose_json` gives times of: segments, words, or both.",
+        description="What `verbose_json` gives times of: segments (when nothing is sent), words, or both.",
     )
     stream: bool = Field(
         False,
