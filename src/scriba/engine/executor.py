@@ -26,14 +26,14 @@ class Priority(IntEnum):
 
 
 class InferenceExecutor:
-    """Runs jobs on ``workers`` threads, by priority and then in the order of submission.
+    """Runs jobs on ``workers`` threads, by priority, then by need, then in the order of submission.
 
     A job whose future was cancelled before it started never runs.
     """
 
     def __init__(self, workers: int, *, name: str = "inference") -> None:
         self._condition = threading.Condition()
-        self._queue: list[tuple[int, int, Future[Any], Callable[[], Any]]] = []
+        self._queue: list[tuple[int, int, int, Future[Any], Callable[[], Any]]] = []
         self._order = itertools.count()
         self._closed = False
         self._threads = [
@@ -53,8 +53,10 @@ class InferenceExecutor:
         with self._condition:
             return len(self._queue)
 
-    def submit(self, job: Callable[[], T], priority: Priority = Priority.INTERACTIVE) -> Future[T]:
-        """Queue a job.
+    def submit(
+        self, job: Callable[[], T], priority: Priority = Priority.INTERACTIVE, *, ahead: int = 0
+    ) -> Future[T]:
+        """Queue a job. ``ahead`` counts how far it runs ahead of need: within a class, the needed goes first.
 
         Raises:
             RuntimeError: the executor is closed.
@@ -63,7 +65,7 @@ class InferenceExecutor:
         with self._condition:
             if self._closed:
                 raise RuntimeError("the executor is closed")
-            heapq.heappush(self._queue, (priority, next(self._order), future, job))
+            heapq.heappush(self._queue, (priority, ahead, next(self._order), future, job))
             self._condition.notify()
         return future
 
@@ -71,7 +73,7 @@ class InferenceExecutor:
         """Cancel what has not started, let what runs finish, and stop the threads."""
         with self._condition:
             self._closed = True
-            abandoned = [entry[2] for entry in self._queue]
+            abandoned = [entry[3] for entry in self._queue]
             self._queue.clear()
             self._condition.notify_all()
         for future in abandoned:
@@ -86,7 +88,7 @@ class InferenceExecutor:
                     self._condition.wait()
                 if self._closed:
                     return
-                _, _, future, job = heapq.heappop(self._queue)
+                *_, future, job = heapq.heappop(self._queue)
             if not future.set_running_or_notify_cancel():
                 continue
             try:

@@ -104,6 +104,7 @@ class _Run:
         )
         # Conditioning needs the text before; everything else may be decoded side by side.
         self._conditioned = options.decoding.condition_on_previous_text
+        self._look_ahead = 1
         self._decode_ahead = 1 if self._conditioned else engine.capabilities.parallelism + 1
         self._encodings: deque[_Encoding] = deque()
         self._decodings: deque[_Decoding] = deque()
@@ -118,25 +119,29 @@ class _Run:
         exhausted = False
         while True:
             self._cancel.check()
-            while not exhausted and len(self._encodings) <= max(1, self._tracker.lookahead):
+            while not exhausted and len(self._encodings) <= self._look_ahead:
                 window = next(windows, None)
                 if window is None:
                     exhausted = True
                 else:
                     self._encodings.append(self._encode(window))
-                    if self._decodings and self._decodings[0].future.done():
-                        break  # a finished window is worth more to the reader than one more in hand
-            while self._encodings and len(self._decodings) < self._decode_ahead:
+                    if self._finished():
+                        break
+            while self._encodings and len(self._decodings) < self._decode_ahead and not self._finished():
                 if not self._start_decoding(exhausted=exhausted):
                     break
             if self._decodings:
                 if exhausted or self._conditioned or len(self._decodings) == self._decode_ahead:
                     yield from self._finish(self._decodings.popleft())
                 else:
-                    while self._decodings and self._decodings[0].future.done():
+                    while self._finished():
                         yield from self._finish(self._decodings.popleft())
             elif exhausted and not self._encodings:
                 return
+
+    def _finished(self) -> bool:
+        """The next window in line is done: worth more to the reader than another in hand."""
+        return bool(self._decodings) and self._decodings[0].future.done()
 
     def abandon(self) -> None:
         """Let go of whatever is still queued; what runs sees the token at its next step."""
@@ -176,7 +181,8 @@ class _Run:
             encoded = engine.encode(window.audio)
             return encoded, engine.detect_language(encoded) if detect else None
 
-        return _Encoding(window, self._executor.submit(job, self._priority))
+        # Decoding an earlier window brings text; this only prepares for it.
+        return _Encoding(window, self._executor.submit(job, self._priority, ahead=1))
 
     def _start_decoding(self, *, exhausted: bool) -> bool:
         """Decide on the next window's language and queue it; False when later windows must be known first."""
@@ -188,6 +194,7 @@ class _Run:
             while self._tracker.needs_more(guesses):
                 if following == len(self._encodings):
                     if not exhausted:
+                        self._look_ahead = following
                         return False
                     break
                 guess = self._wait(self._encodings[following].future)[1]
@@ -195,6 +202,7 @@ class _Run:
                     guesses.append(guess)
                 following += 1
         window = self._encodings.popleft().window
+        self._look_ahead = 1
         decision = self._tracker.decide(guesses)
         engine, options, cancel, previous = self._engine, self._options, self._cancel, self._previous
 
