@@ -7,11 +7,15 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from scriba.domain.cancel import CancelToken
+from scriba.domain.errors import CancelledByUserError
 from scriba.models.convert.checkpoints import read_huggingface, read_openai
 from scriba.models.convert.pipeline import convert, model_bytes
 from scriba.models.convert.state import ConversionError
@@ -102,6 +106,23 @@ def test_an_openai_checkpoint_needs_a_tokenizer_that_fits(tmp_path: Path, bundle
     (tmp_path / "made").mkdir()
     with pytest.raises(ConversionError, match=r"no installed model has one that fits.*tiny"):
         fill_from_path(checkpoint, tmp_path / "made", "mine", [bundled], lambda *_: None, None)
+
+
+def test_a_conversion_can_be_cancelled(tmp_path: Path, micro: weights.State, bundled: Path) -> None:
+    source = weights.write_huggingface(tmp_path / "hf", micro, bundled / "tokenizer.json")
+    (tmp_path / "made").mkdir()
+    cancel, reads = CancelToken(), []
+
+    def counting(name: str, read: Callable[[], weights.Array]) -> weights.Array:
+        reads.append(name)
+        if len(reads) == 10:
+            cancel.cancel()
+        return read()
+
+    tensors = {name: partial(counting, name, read) for name, read in read_huggingface(source).items()}
+    with pytest.raises(CancelledByUserError):
+        convert(tensors, source, tmp_path / "made", name=None, cancel=cancel)
+    assert len(reads) == 10
 
 
 def test_the_directory_is_complete_and_describes_itself(micro_ct2: Path) -> None:

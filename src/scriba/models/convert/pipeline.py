@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from scriba.models.convert.state import Tensors
+from scriba.domain.cancel import CancelToken
+from scriba.models.convert.state import Array, Tensors
 from scriba.models.convert.vocabulary import read_tables
 from scriba.models.convert.writer import Dimensions, Precision, read_dimensions, write_model
 from scriba.models.files import require_space
@@ -33,6 +36,7 @@ def convert(
     *,
     name: str | None,
     precision: Precision = "float16",
+    cancel: CancelToken | None = None,
 ) -> Dimensions:
     """Write a model that CTranslate2 loads, with the files that engines want beside it.
 
@@ -49,7 +53,10 @@ def convert(
     Raises:
         ConversionError: weights and tokenizer do not make a Whisper model.
         DiskFullError: there is no room.
+        CancelledByUserError: ``cancel`` was set.
     """
+    if cancel is not None:
+        tensors = {name: partial(_checked, read, cancel) for name, read in tensors.items()}
     sizes = read_dimensions(tensors)
     require_space(into, model_bytes(sizes) * (2 if precision == "float32" else 1))
     tables = read_tables(tokenizer_folder, sizes, name)
@@ -69,3 +76,8 @@ def convert(
         }
         (into / "preprocessor_config.json").write_text(json.dumps(extractor, indent=2) + "\n", "utf-8")
     return sizes
+
+
+def _checked(read: Callable[[], Array], cancel: CancelToken) -> Array:
+    cancel.check()
+    return read()

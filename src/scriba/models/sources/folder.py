@@ -115,7 +115,7 @@ def fill_from_path(
                 "and vocabulary.json; a Hugging Face one has model.safetensors or pytorch_model.bin, and "
                 "tokenizer.json."
             )
-        convert(read_huggingface(path), path, into, name=name)
+        convert(read_huggingface(path), path, into, name=name, cancel=cancel)
         return FetchedModel("folder (Hugging Face checkpoint)", {"kind": "huggingface"})
     tensors = read_openai(_file(path))
     sizes = read_dimensions(tensors)
@@ -123,7 +123,7 @@ def fill_from_path(
         # Only the tokenizer is shared between models: the other tables of its model are not this one's.
         shutil.copyfile(_fitting_tokenizer(sizes, tokenizers), Path(scratch) / "tokenizer.json")
         known = path.stem if path.stem in _CHECKPOINT_NAMES else name
-        convert(tensors, Path(scratch), into, name=known)
+        convert(tensors, Path(scratch), into, name=known, cancel=cancel)
     return FetchedModel("folder (OpenAI checkpoint)", {"kind": "openai"})
 
 

@@ -98,7 +98,8 @@ class HubSource:
         with tempfile.TemporaryDirectory(dir=into.parent, prefix="checkpoint-") as folder:
             origin |= self._download(listing, wanted, Path(folder), partial, progress, cancel)
             progress(0, None, "converting")
-            convert(read_huggingface(Path(folder)), Path(folder), into, name=entry.name)
+            checkpoint = Path(folder)
+            convert(read_huggingface(checkpoint), checkpoint, into, name=entry.name, cancel=cancel)
         return FetchedModel(source, origin)
 
     def _download(

