@@ -8,6 +8,7 @@ import sys
 from functools import cache
 
 from scriba.domain.errors import InvalidOptionError, ScribaError
+from scriba.models.failures import ModelSourceError
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -19,9 +20,10 @@ def debugging() -> bool:
     return os.environ.pop("SCRIBA_DEBUG", "").lower() not in {"", "0", "false", "no"}
 
 
-def say(message: str) -> None:
-    """One line on the standard error, whatever the message holds."""
+def say(message: str, *, detail: str = "") -> None:
+    """One line on the standard error, whatever the message holds, and ``detail`` below it."""
     sys.stderr.write(f"scriba: {' '.join(message.split())}\n")
+    sys.stderr.writelines(f"    {line.rstrip()}\n" for line in detail.splitlines() if line.strip())
 
 
 def describe(error: Exception) -> tuple[str, int]:
@@ -41,6 +43,11 @@ def describe(error: Exception) -> tuple[str, int]:
     return f"This should not have happened ({kind}). Set SCRIBA_DEBUG=1 to see where it did.", FAILED
 
 
+def detail_of(error: Exception) -> str:
+    """What only the person at the terminal may see: paths, and what another program said."""
+    return error.detail if isinstance(error, ModelSourceError) else ""
+
+
 def explain(error: Exception) -> int:
     """Say what happened; the exit status."""
     if isinstance(error, BrokenPipeError):
@@ -48,7 +55,7 @@ def explain(error: Exception) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     message, status = describe(error)
-    say(message)
+    say(message, detail=detail_of(error))
     return status
 
 

@@ -45,7 +45,8 @@ def bring_model(settings: Settings) -> Settings:
         except ModelUnavailableError as error:
             if settings.model_fallback is None:
                 raise
-            faults.say(f"{error.message} Using {settings.model_fallback} instead.")
+            detail = faults.detail_of(error)
+            faults.say(f"{error.message} Using {settings.model_fallback} instead.", detail=detail)
             return settings.model_copy(update={"model": settings.model_fallback, "model_fallback": None})
     return settings
 
