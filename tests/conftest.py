@@ -7,11 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scriba.cli import QUIET
 from tests import speech
-
-# Before anything imports what reads them.
-os.environ.update(QUIET)
 
 
 @pytest.fixture(autouse=True)

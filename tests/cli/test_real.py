@@ -18,7 +18,8 @@ import httpx
 import pytest
 
 from scriba.bench import score
-from scriba.cli import QUIET, main
+from scriba import QUIET
+from scriba.cli import main
 from scriba.models.sources.bundled import BundledSource
 from tests.speech import BECKETT_TEXT, TWO_CITIES_TEXT
 

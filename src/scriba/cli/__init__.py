@@ -9,9 +9,6 @@ from collections.abc import Sequence
 
 INTERRUPTED = 130
 
-QUIET = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-"""onnxruntime reports to its maker unless told not to before it is imported; so may the hub's client."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program named ``scriba`` and return its exit status.
@@ -22,8 +19,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: what follows the program's name; None takes them from the command that started the process.
     """
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
     status = _run(arguments)
     if status == INTERRUPTED and arguments is None:
         # A native thread may still be computing, and Python must not be taken apart under it.

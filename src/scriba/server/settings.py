@@ -109,8 +109,9 @@ class Settings(BaseSettings):
         description="Where models may come from, in the order they are tried.",
     )
     model_allow_pull: bool = Field(
-        False,
-        description="A request may fetch a model that is not here yet. The default model is always fetched.",
+        True,
+        description="A request may fetch a model of the catalogue that is not here yet. Turn it off where "
+        "strangers may send requests. The default model is always fetched.",
     )
     model_folders: Annotated[dict[str, str], NoDecode] = Field(
         {},

@@ -9,6 +9,7 @@ import structlog
 from scriba.domain.cancel import CancelToken
 from scriba.domain.errors import ModelNotFoundError, ModelUnavailableError
 from scriba.engine.port import EngineProvider
+from scriba.engine.warming import warm_up
 from scriba.models.catalogue import Catalogue
 from scriba.models.store import ModelStore
 
@@ -43,6 +44,7 @@ class ModelWarmer:
             self._fetch(self._fallback, cancel)
         cancel.check()
         with self._engines.acquire(None, cancel=cancel) as engine:
+            warm_up(engine)
             return engine.model
 
     def _fetch(self, name: str, cancel: CancelToken) -> None:
