@@ -42,9 +42,9 @@ class OneEngine:
             self.held -= 1
 
 
-def spoken(path: Path, seconds: float) -> Path:
+def spoken(path: Path, seconds: float, source: Path | None = None) -> Path:
     """A WAV of real speech of this length, by repetition."""
-    with open_recording(beckett()) as recording:
+    with open_recording(source or beckett()) as recording:
         audio = np.concatenate(list(recording.blocks()))
     samples = round(seconds * 16_000)
     repeated = np.tile(audio, -(-samples // len(audio)))[:samples]

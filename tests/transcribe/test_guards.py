@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scriba.domain.transcript import Suppressed, SuppressionReason, Word
 from scriba.engine.fake import says
 from scriba.transcribe.drafts import Draft
-from scriba.transcribe.guards import Guards, cut_loop, find_loop, normalise
+from scriba.transcribe.guards import Guards, cut_loop, find_loop
 from scriba.transcribe.stock_phrases import COMMON_PHRASES, CREDITS
+from scriba.transcribe.text import normalise
 
 
 def draft(
@@ -137,4 +138,6 @@ def test_cutting_ends_and_only_removes_rounds_already_said(units: list[str]) -> 
         keep, resume = found
         assert 0 < keep < resume <= len(units)
         cut = units[keep:resume]
-        assert any(cut[: len(cut) // n] * n == cut for n in range(3, len(cut) + 1) if len(cut) % n == 0)
+        rounds = [length for length in range(1, keep + 1) if units[keep - length : keep] == cut[:length]]
+        assert any(cut == (cut[:length] * len(cut))[: len(cut)] for length in rounds)
+        assert resume == len(units) or any(len(cut) % length == 0 for length in rounds)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from scriba.engine.executor import InferenceExecutor
 from scriba.engine.fake import FakeEncoded, FakeEngine, says
 from scriba.engine.port import Decoded, DecodeRequest, LanguageGuess, Phrase
 from scriba.transcribe.recording import RecordingTranscriber
+from tests.speech import two_cities
 from tests.transcribe.doubles import OneEngine, spoken, transcript_of
 
 
@@ -32,7 +34,11 @@ def transcriber(engine: FakeEngine, executor: InferenceExecutor) -> tuple[Record
 
 
 def test_windows_run_side_by_side_and_come_in_order(tmp_path: Path, executor: InferenceExecutor) -> None:
-    engine = FakeEngine(cost=0.03)
+    def script(encoded: FakeEncoded, request: DecodeRequest) -> Decoded:
+        time.sleep(0.1)
+        return says(f"{encoded.seconds:.1f} seconds of many words", seconds=encoded.seconds)
+
+    engine = FakeEngine(script=script)
     own, provider = transcriber(engine, executor)
     events = list(own.run(spoken(tmp_path / "a.wav", 150), TranscribeOptions()))
     starts = [event.segment.start for event in events if isinstance(event, SegmentReady)]
@@ -110,6 +116,54 @@ def test_what_the_model_left_unfinished_is_decoded_again_from_there(
     assert [segment.text for segment in transcript.segments] == ["first half", "the rest"]
     assert seen[1] == pytest.approx(seen[0] - 10.0, abs=0.05)
     assert transcript.segments[1].start == pytest.approx(10.0, abs=0.7)
+
+
+SECOND_HALF = (
+    "the second half of it, which goes on and on with as many words as anybody says in ten seconds or so"
+)
+
+
+def hears_late(first: str, again: Decoded) -> FakeEngine:
+    """An engine that passes over the first half of a window until it is given that half alone."""
+
+    def script(encoded: FakeEncoded, request: DecodeRequest) -> Decoded:
+        if encoded.seconds < 20:
+            return replace(again, phrases=(replace(again.phrases[0], end=encoded.seconds),))
+        return Decoded((Phrase(encoded.seconds - 9.5, encoded.seconds, first, ()),), 1e9, 0.0, -0.2, 1.0, 0.0)
+
+    return FakeEngine(script=script)
+
+
+def test_speech_that_no_phrase_covers_is_heard_again(tmp_path: Path, executor: InferenceExecutor) -> None:
+    own, _ = transcriber(hears_late(" " + SECOND_HALF, says("what was missed")), executor)
+    transcript = transcript_of(
+        list(own.run(spoken(tmp_path / "a.wav", 28, two_cities()), TranscribeOptions()))
+    )
+    assert [segment.text for segment in transcript.segments][-2:] == [
+        "what was missed",
+        SECOND_HALF,
+    ]
+    starts = [segment.start for segment in transcript.segments]
+    assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        says("the second half"),
+        says("mumbling", avg_logprob=-0.9),
+        says("Thanks for watching!", no_speech_prob=0.7),
+    ],
+)
+def test_a_second_hearing_that_does_not_convince_is_not_kept(
+    tmp_path: Path, executor: InferenceExecutor, again: Decoded
+) -> None:
+    own, _ = transcriber(hears_late(" " + SECOND_HALF, again), executor)
+    transcript = transcript_of(
+        list(own.run(spoken(tmp_path / "a.wav", 28, two_cities()), TranscribeOptions()))
+    )
+    assert [segment.text for segment in transcript.segments] == [SECOND_HALF]
+    assert transcript.suppressed == ()
 
 
 def test_withheld_text_is_told_and_listed_and_the_switch_turns_it_off(

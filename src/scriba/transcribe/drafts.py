@@ -39,7 +39,8 @@ def draft_segments(window: Window, passes: Sequence[Pass], language: str) -> lis
     for heard in passes:
         for phrase in _join_fragments(window, heard.phrases, language):
             drafts.extend(_cut(window, heard, phrase, language))
-    return drafts
+    # What was missed at first stands between what was heard.
+    return sorted(drafts, key=lambda draft: draft.start)
 
 
 def _join_fragments(window: Window, phrases: Sequence[HeardPhrase], language: str) -> list[HeardPhrase]:

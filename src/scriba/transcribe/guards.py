@@ -7,13 +7,13 @@ needs evidence beside the text: the model's own doubt, or voice activity that ha
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from scriba.domain.transcript import Suppressed, SuppressionReason, Word
 from scriba.transcribe.drafts import Draft
 from scriba.transcribe.stock_phrases import COMMON_PHRASES, CREDITS
+from scriba.transcribe.text import normalise
 
 _WEAK_SPEECH = 0.6
 """Mean voice activity below which text needs the model's confidence to be believed."""
@@ -87,12 +87,6 @@ class Guards:
         return again and suspicious and len(text.split()) > 1
 
 
-def normalise(text: str) -> str:
-    """Lower case, letters and digits only, single spaces: what two writings of one phrase share."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(re.sub(r"[^\w\s]", " ", folded).split())
-
-
 def cut_loop(draft: Draft) -> tuple[Draft | None, Suppressed | None]:
     """Keep the first round of a loop and withhold the others.
 
@@ -129,8 +123,9 @@ def find_loop(units: Sequence[str]) -> tuple[int, int] | None:
             run = run + 1 if units[index] == units[index - length] and units[index] else 0
             ends = index + 1 == total or units[index + 1] != units[index + 1 - length]
             if ends and run >= length * (needed - 1):
-                first = index + 1 - run - length
-                return first + length, index + 1
+                keep = index + 1 - run
+                # Half a round in the middle may be how the true text goes on.
+                return keep, (total if index + 1 == total else keep + run // length * length)
     return None
 
 

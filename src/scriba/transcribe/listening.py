@@ -7,16 +7,23 @@ from dataclasses import dataclass
 from scriba.domain.cancel import CancelToken
 from scriba.domain.media import SAMPLE_RATE
 from scriba.domain.options import TranscribeOptions
+from scriba.domain.transcript import SPACELESS_LANGUAGES
 from scriba.engine.port import AlignedWord, Decoded, DecodeRequest, Encoded, Engine, Phrase
 from scriba.transcribe.fallback import decode_with_fallback, is_silence
 from scriba.transcribe.sentences import merge_punctuation, needs_words
-from scriba.transcribe.windows import Window
+from scriba.transcribe.text import normalise
+from scriba.transcribe.windows import LEAST_MISSED, Window
 
 _LEAST_LEFT = 0.4
 """Seconds of speech below which the rest of a window is not worth another pass."""
-_MISSED = 2.0
-"""Seconds of speech after the last phrase that make us doubt a model that says it has finished."""
 _MAX_PASSES = 12
+_MAX_GAPS = 3
+"""Missed stretches of a window that are heard again; more of them mean that voice activity is mistaken."""
+_CONVINCING_LOGPROB = -0.7
+SLOWEST, SLOWEST_SPACELESS = 10.0, 3.5
+"""Characters a second of voice below which words may be missing."""
+_MARGIN = 0.25
+"""Seconds of sound kept around a missed stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,96 +59,133 @@ def listen(
     Raises:
         CancelledByUserError: between two steps of inference.
     """
-    passes: list[Pass] = []
-    offset = 0.0
-    doubted = False
-    while True:
+    listener = _Listener(engine, window, language, options, cancel)
+    passes = listener.hear_through(encoded, previous)
+    return listener.recover_missed(passes)
+
+
+class _Listener:
+    """One window on its way through the engine."""
+
+    def __init__(
+        self, engine: Engine, window: Window, language: str, options: TranscribeOptions, cancel: CancelToken
+    ) -> None:
+        self._engine = engine
+        self._window = window
+        self._language = language
+        self._options = options
+        self._cancel = cancel
+
+    def hear_through(self, encoded: Encoded, previous: tuple[int, ...]) -> list[Pass]:
+        """Pass after pass, each from where the model stopped before."""
+        passes: list[Pass] = []
+        offset = 0.0
+        while True:
+            heard = self._hear(encoded, offset, previous, first=self._window.index == 0 and not passes)
+            passes.append(heard)
+            if heard.silent or heard.decoded.consumed >= encoded.seconds or len(passes) == _MAX_PASSES:
+                return passes
+            heard_to = offset + _heard_to(heard, offset, encoded.seconds)
+            if heard_to <= offset or self._window.speech_after(heard_to) < _LEAST_LEFT:
+                return passes
+            offset = heard_to
+            encoded = self._encode(offset, self._window.seconds)
+            if self._options.decoding.condition_on_previous_text:
+                previous += tuple(token for own in heard.phrases for token in own.phrase.tokens)
+
+    def recover_missed(self, passes: list[Pass]) -> list[Pass]:
+        """Hear again what voice activity calls speech and no phrase covers; keep it if it convinces."""
+        if any(heard.silent for heard in passes):
+            return passes
+        covered = [span for heard in passes for phrase in heard.phrases for span in spans(phrase)]
+        gaps = self._window.uncovered(covered)
+        if len(gaps) > _MAX_GAPS:
+            return passes
+        said = " ".join(phrase.phrase.text for heard in passes for phrase in heard.phrases)
+        for start, end in gaps:
+            offset = max(0.0, start - _MARGIN)
+            encoded = self._encode(offset, min(self._window.seconds, end + _MARGIN))
+            heard = self._hear(encoded, offset, (), first=False)
+            if _is_convincing(heard, said):
+                passes.append(heard)
+        return passes
+
+    def _encode(self, start: float, end: float) -> Encoded:
+        self._cancel.check()
+        return self._engine.encode(self._window.audio[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)])
+
+    def _hear(self, encoded: Encoded, offset: float, previous: tuple[int, ...], *, first: bool) -> Pass:
         request = DecodeRequest(
-            language=language,
-            task=options.task,
-            options=options.decoding,
+            language=self._language,
+            task=self._options.task,
+            options=self._options.decoding,
             temperature=0.0,
             previous=previous,
-            first=window.index == 0 and not passes,
+            first=first,
         )
-        decoded = decode_with_fallback(engine, encoded, request, cancel)
-        silent = is_silence(decoded, options.decoding)
-        stops_early = decoded.consumed < encoded.seconds
-        wanted = (
-            options.words
-            or stops_early
-            or any(needs_words(phrase, language) for phrase in decoded.phrases)
-            or any(window.crosses_cut(offset + p.start, offset + p.end) for p in decoded.phrases)
+        decoded = decode_with_fallback(self._engine, encoded, request, self._cancel)
+        phrases = [HeardPhrase(phrase, None) for phrase in decoded.phrases]
+        if phrases and self._engine.capabilities.word_times and self._wants_words(encoded, decoded, offset):
+            self._cancel.check()
+            aligned = self._engine.align(encoded, decoded.phrases, self._language, self._options.task)
+            phrases = [
+                HeardPhrase(phrase, tuple(merge_punctuation(words, self._language)))
+                for phrase, words in zip(decoded.phrases, aligned, strict=True)
+            ]
+        return Pass(
+            offset,
+            decoded,
+            tuple(_shift(heard, offset) for heard in phrases),
+            is_silence(decoded, self._options.decoding),
         )
-        phrases = _with_words(engine, encoded, decoded, language, options, wanted=wanted, cancel=cancel)
-        if doubted and (silent or _is_doubtful(decoded)):
-            break  # the second opinion is worse than the first: nothing was missed
-        passes.append(Pass(offset, decoded, tuple(_shift(heard, offset) for heard in phrases), silent))
 
-        heard_to = offset + _heard_to(decoded, phrases, encoded.seconds, stops_early=stops_early)
-        left = window.speech_after(heard_to)
-        doubted = not stops_early
-        if silent or left < (_MISSED if doubted else _LEAST_LEFT) or len(passes) == _MAX_PASSES:
-            break
-        if doubted:
-            heard_to = max(heard_to, _next_speech(window, heard_to) - 0.2)
-        if heard_to <= offset:
-            break
-        offset = heard_to
-        cancel.check()
-        encoded = engine.encode(window.audio[round(offset * SAMPLE_RATE) :])
-        if options.decoding.condition_on_previous_text:
-            previous = previous + tuple(t for heard in phrases for t in heard.phrase.tokens)
-    return passes
+    def _wants_words(self, encoded: Encoded, decoded: Decoded, offset: float) -> bool:
+        """Word times cost a pass of the decoder: only where they are asked for or something hangs on them."""
+        if self._options.words or decoded.consumed < encoded.seconds:
+            return True
+        return any(
+            needs_words(phrase, self._language)
+            or self._window.crosses_cut(offset + phrase.start, offset + phrase.end)
+            or self._is_sparse(phrase, offset)
+            for phrase in decoded.phrases
+        )
+
+    def _is_sparse(self, phrase: Phrase, offset: float) -> bool:
+        """So little text for so much voice that words may be missing from it."""
+        voiced = self._window.voiced_seconds(offset + phrase.start, offset + phrase.end)
+        slow = SLOWEST_SPACELESS if self._language in SPACELESS_LANGUAGES else SLOWEST
+        return voiced > LEAST_MISSED and len(phrase.text.strip()) < voiced * slow
 
 
-def _with_words(
-    engine: Engine,
-    encoded: Encoded,
-    decoded: Decoded,
-    language: str,
-    options: TranscribeOptions,
-    *,
-    wanted: bool,
-    cancel: CancelToken,
-) -> list[HeardPhrase]:
-    phrases = decoded.phrases
-    if not phrases:
-        return []
-    if not wanted or not engine.capabilities.word_times:
-        return [HeardPhrase(phrase, None) for phrase in phrases]
-    cancel.check()
-    aligned = engine.align(encoded, phrases, language, options.task)
-    return [
-        HeardPhrase(phrase, tuple(merge_punctuation(words, language)))
-        for phrase, words in zip(phrases, aligned, strict=True)
-    ]
+def spans(heard: HeardPhrase) -> list[tuple[float, float]]:
+    """Seconds of the window that a phrase accounts for: its words', where they are known."""
+    if heard.words:
+        return [(word.start, word.end) for word in heard.words]
+    return [(heard.phrase.start, heard.phrase.end)]
 
 
-def _heard_to(decoded: Decoded, phrases: list[HeardPhrase], seconds: float, *, stops_early: bool) -> float:
+def _heard_to(heard: Pass, offset: float, seconds: float) -> float:
     """Seconds from the pass's start up to which everything is accounted for."""
-    if not phrases:
-        return decoded.consumed if stops_early else seconds
-    last = phrases[-1]
-    if not stops_early:
-        return last.phrase.end
+    if not heard.phrases or not heard.phrases[-1].words:
+        return heard.decoded.consumed
     # The timestamp at which the model stopped may lie before words that it has already written: going on from
     # there would hear them twice. Attention knows better.
-    end = max((word.end for word in last.words), default=0.0) if last.words else 0.0
-    return max(decoded.consumed, end) if end < seconds else decoded.consumed
+    end = max(word.end for word in heard.phrases[-1].words) - offset
+    return max(heard.decoded.consumed, end) if end < seconds else heard.decoded.consumed
 
 
-def _is_doubtful(decoded: Decoded) -> bool:
+def _is_convincing(heard: Pass, said: str) -> bool:
+    """A second hearing counts only if nothing speaks against it, least of all that it is an echo."""
+    decoded = heard.decoded
+    text = normalise(" ".join(phrase.phrase.text for phrase in heard.phrases))
     return (
-        not decoded.phrases
-        or decoded.avg_logprob < -0.7
-        or decoded.no_speech_prob > 0.5
-        or decoded.compression_ratio > 2.0
+        bool(text)
+        and not heard.silent
+        and decoded.avg_logprob > _CONVINCING_LOGPROB
+        and decoded.no_speech_prob < 0.5
+        and decoded.compression_ratio < 2.0
+        and text not in normalise(said)
     )
-
-
-def _next_speech(window: Window, seconds: float) -> float:
-    return next((s.start for s in window.speech if s.end > seconds), seconds)
 
 
 def _shift(heard: HeardPhrase, offset: float) -> HeardPhrase:

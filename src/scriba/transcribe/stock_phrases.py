@@ -1,7 +1,7 @@
 """Phrases that Whisper learned from subtitles' closing credits and writes over silence and music.
 
 Collected from users' reports. Being on a list is never enough: a phrase is withheld only with other evidence
-that nobody spoke. Written as ``guards.normalise`` leaves them.
+that nobody spoke. Written as ``text.normalise`` leaves them.
 """
 
 COMMON_PHRASES = frozenset(

@@ -24,8 +24,13 @@ _JOIN_GAP = SAMPLE_RATE
 """A pause shorter than this stays as it is: cutting it would save little and leave an edge to be heard."""
 _FRAME = 512
 _FRAME_SECONDS = _FRAME / SAMPLE_RATE
+_SURE = 0.5
 _VOICED = 0.35
 """Probability from which a frame counts as voice when a segment's edges are trimmed."""
+LEAST_MISSED = 1.5
+"""Seconds of voice that no word covers, from which words are taken to be missing."""
+_REACH = 0.3
+"""Seconds beyond a word's times that are taken to belong to it."""
 _AIR_BEFORE, _AIR_AFTER = 0.1, 0.2
 """Seconds kept beyond the first and last voiced frame: soft sounds at a word's edges are rated low."""
 _SEARCH = 10 * SAMPLE_RATE
@@ -122,17 +127,47 @@ class Window:
         )
         return min(1.0, total / (end - start)) if end > start else 0.0
 
+    def voiced_frames(self, threshold: float) -> list[float]:
+        """Seconds of the window at which a frame of 32 ms begins that is speech with this probability."""
+        return [
+            speech.heard_from + index * _FRAME_SECONDS
+            for speech in self.speech
+            for index, probability in enumerate(speech.frames)
+            if probability >= threshold
+        ]
+
+    def voiced_seconds(self, start: float, end: float) -> float:
+        """Seconds of voice between two seconds of the window."""
+        return sum(start <= at < end for at in self.voiced_frames(_SURE)) * _FRAME_SECONDS
+
+    def uncovered(self, spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+        """Stretches with at least ``LEAST_MISSED`` seconds of voice that lie in none of the spans."""
+        covered = sorted((start - _REACH, end + _REACH) for start, end in spans)
+        free: list[float] = []
+        position = 0
+        furthest = float("-inf")
+        for at in self.voiced_frames(_SURE):
+            while position < len(covered) and covered[position][0] <= at:
+                furthest = max(furthest, covered[position][1])
+                position += 1
+            if at > furthest:
+                free.append(at)
+        stretches: list[list[float]] = []
+        for at in free:
+            if stretches and at - stretches[-1][-1] <= _REACH * 2:
+                stretches[-1].append(at)
+            else:
+                stretches.append([at])
+        return [
+            (own[0], own[-1] + _FRAME_SECONDS)
+            for own in stretches
+            if len(own) * _FRAME_SECONDS >= LEAST_MISSED
+        ]
+
     def trim(self, start: float, end: float) -> tuple[float, float]:
         """The part of a span from its first to its last frame of speech, with a little air at both ends; the
         span itself where there is none."""
-        voiced = [
-            speech.heard_from + index * _FRAME_SECONDS
-            for speech in self.speech
-            if speech.start < end and speech.end > start
-            for index, probability in enumerate(speech.frames)
-            if probability >= _VOICED
-        ]
-        inside = [at for at in voiced if start - _FRAME_SECONDS < at < end]
+        inside = [at for at in self.voiced_frames(_VOICED) if start - _FRAME_SECONDS < at < end]
         if not inside:
             return start, end
         first = min(max(start, inside[0] - _AIR_BEFORE), end)
