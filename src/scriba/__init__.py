@@ -3,7 +3,7 @@
 import os
 
 QUIET = ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY")
-"""Nothing leaves the machine: onnxruntime and the hub's client report to their makers unless they are told not
+"""Nothing leaves the machine: onnxruntime and the hub's client report to their makers unless told not
 to before they are imported."""
 
 for _name in QUIET:

@@ -17,8 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scriba.bench import score
 from scriba import QUIET
+from scriba.bench import score
 from scriba.cli import main
 from scriba.models.sources.bundled import BundledSource
 from tests.speech import BECKETT_TEXT, TWO_CITIES_TEXT
