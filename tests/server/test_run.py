@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import threading
@@ -92,6 +93,19 @@ def test_it_says_where_it_is_and_how_to_try_it(process: Process, two_cities: Pat
     assert process.end() == -signal.SIGTERM
     assert "Traceback" not in process.text
     assert "best of times" not in process.text
+
+
+@pytest.mark.slow
+def test_a_connection_that_is_used_again_is_answered_without_delay(process: Process) -> None:
+    url = process.ready().url
+    seconds = []
+    with httpx.Client() as client:
+        for _ in range(21):
+            begun = time.perf_counter()
+            assert client.get(url + "/health").json() == {"status": "ok"}
+            seconds.append(time.perf_counter() - begun)
+    # 40 ms is what a client waits before it acknowledges the first half of an answer.
+    assert statistics.median(seconds) < 0.03
 
 
 @pytest.mark.slow
