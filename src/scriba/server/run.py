@@ -123,8 +123,8 @@ def _listen(settings: Settings) -> socket.socket:
         raise SettingsError(reason) from None
     except OverflowError:
         raise SettingsError(f"SCRIBA_PORT: {settings.port} is no port.") from None
-    # Connections inherit it. Without it the second half of an answer waits until the client has acknowledged the
-    # first: 40 ms on a connection that is used again. asyncio sets it only on sockets that name TCP.
+    # Connections inherit it. Without it the second half of an answer waits until the client has acknowledged
+    # the first: 40 ms on a connection that is used again. asyncio sets it only on sockets that name TCP.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
