@@ -45,7 +45,7 @@ def words(decoded: Decoded) -> str:
 
 
 def test_hears_the_words(engine: CTranslate2Engine, speech: Audio) -> None:
-    decoded = engine.decode(engine.encode(speech), request())
+    decoded = engine.decode([(engine.encode(speech), request())])[0]
     for word in ("ever tried", "ever failed", "no matter", "fail better"):
         assert word in words(decoded)
     assert decoded.avg_logprob > -0.7
@@ -57,7 +57,7 @@ def test_words_have_rising_times_inside_the_sound_and_add_up(
     engine: CTranslate2Engine, speech: Audio
 ) -> None:
     encoded = engine.encode(speech)
-    decoded = engine.decode(encoded, request())
+    decoded = engine.decode([(encoded, request())])[0]
     aligned = engine.align(encoded, decoded.phrases, "en", Task.TRANSCRIBE)
     flat = [word for phrase in aligned for word in phrase]
     assert "".join(word.text for word in flat) == "".join(phrase.text for phrase in decoded.phrases)
@@ -68,13 +68,15 @@ def test_words_have_rising_times_inside_the_sound_and_add_up(
 
 def test_a_prompt_reaches_the_model(engine: CTranslate2Engine, speech: Audio) -> None:
     encoded = engine.encode(speech)
-    plain = engine.decode(encoded, request())
-    prompted = engine.decode(encoded, request(initial_prompt="ever tried ever failed no matter", beam_size=1))
+    plain = engine.decode([(encoded, request())])[0]
+    prompted = engine.decode(
+        [(encoded, request(initial_prompt="ever tried ever failed no matter", beam_size=1))]
+    )[0]
     assert plain.avg_logprob != prompted.avg_logprob
 
 
 def test_a_prefix_opens_the_text(engine: CTranslate2Engine, speech: Audio) -> None:
-    decoded = engine.decode(engine.encode(speech), request(prefix="Ever tried.", beam_size=1))
+    decoded = engine.decode([(engine.encode(speech), request(prefix="Ever tried.", beam_size=1))])[0]
     assert "ever failed" in words(decoded)
 
 
@@ -83,13 +85,13 @@ def test_prompts_longer_than_the_context_are_cut_not_refused(
 ) -> None:
     long = "word " * 2000
     decoded = engine.decode(
-        engine.encode(speech), request(initial_prompt=long, hotwords=long, max_new_tokens=20, beam_size=1)
-    )
+        [(engine.encode(speech), request(initial_prompt=long, hotwords=long, max_new_tokens=20, beam_size=1))]
+    )[0]
     assert decoded.temperature == 0.0
 
 
 def test_a_cap_on_tokens_holds(engine: CTranslate2Engine, speech: Audio) -> None:
-    decoded = engine.decode(engine.encode(speech), request(max_new_tokens=4, beam_size=1))
+    decoded = engine.decode([(engine.encode(speech), request(max_new_tokens=4, beam_size=1))])[0]
     assert sum(len(phrase.tokens) for phrase in decoded.phrases) <= 4
 
 

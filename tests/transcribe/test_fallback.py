@@ -1,14 +1,12 @@
 """The temperature ladder."""
 
 import numpy as np
-import pytest
 
-from scriba.domain.cancel import CancelToken
-from scriba.domain.errors import CancelledByUserError
 from scriba.domain.options import DecodingOptions
 from scriba.domain.transcript import Task
 from scriba.engine.fake import FakeEncoded, FakeEngine, says
 from scriba.engine.port import Decoded, DecodeRequest
+from scriba.engine.steps import run_inline
 from scriba.transcribe.fallback import decode_with_fallback, is_silence
 
 SOUND = FakeEncoded(np.zeros(16_000, dtype=np.float32), 1.0)
@@ -17,7 +15,7 @@ SOUND = FakeEncoded(np.zeros(16_000, dtype=np.float32), 1.0)
 def climb(by_temperature: dict[float, Decoded], **options: object) -> tuple[Decoded, list[float]]:
     engine = FakeEngine(script=lambda _, request: by_temperature[request.temperature])
     request = DecodeRequest("en", Task.TRANSCRIBE, DecodingOptions(**options), 0.0)  # type: ignore[arg-type]
-    decoded = decode_with_fallback(engine, SOUND, request, CancelToken())
+    decoded = run_inline(decode_with_fallback(SOUND, request), engine)
     return decoded, [asked.temperature for asked in engine.requests]
 
 
@@ -66,18 +64,3 @@ def test_thresholds_can_be_turned_off() -> None:
     )
     assert asked == [0.0]
     assert decoded.avg_logprob == -5.0
-
-
-def test_cancel_ends_it_between_two_passes() -> None:
-    token = CancelToken()
-
-    def script(_: FakeEncoded, request: DecodeRequest) -> Decoded:
-        token.cancel()
-        return says("x", avg_logprob=-5.0, temperature=request.temperature)
-
-    engine = FakeEngine(script=script)
-    with pytest.raises(CancelledByUserError):
-        decode_with_fallback(
-            engine, SOUND, DecodeRequest("en", Task.TRANSCRIBE, DecodingOptions(), 0.0), token
-        )
-    assert len(engine.requests) == 1

@@ -13,33 +13,33 @@ from scriba.domain.cancel import CancelToken
 from scriba.domain.errors import CancelledByUserError, EngineError, UnsupportedMediaError
 from scriba.domain.events import Finished, LanguageDetected, Progress, SegmentReady, TextSuppressed
 from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOptions
-from scriba.engine.executor import InferenceExecutor
 from scriba.engine.fake import FakeEncoded, FakeEngine, says
 from scriba.engine.port import Decoded, DecodeRequest, LanguageGuess, Phrase
+from scriba.engine.scheduler import Scheduler
 from scriba.transcribe.recording import RecordingTranscriber
 from tests.speech import two_cities
 from tests.transcribe.doubles import OneEngine, spoken, transcript_of
 
 
 @pytest.fixture
-def executor() -> Iterator[InferenceExecutor]:
-    executor = InferenceExecutor(2)
-    yield executor
-    executor.close()
+def scheduler() -> Iterator[Scheduler]:
+    scheduler = Scheduler(2)
+    yield scheduler
+    scheduler.close()
 
 
-def transcriber(engine: FakeEngine, executor: InferenceExecutor) -> tuple[RecordingTranscriber, OneEngine]:
+def transcriber(engine: FakeEngine, scheduler: Scheduler) -> tuple[RecordingTranscriber, OneEngine]:
     provider = OneEngine(engine)
-    return RecordingTranscriber(provider, executor), provider
+    return RecordingTranscriber(provider, scheduler), provider
 
 
-def test_windows_run_side_by_side_and_come_in_order(tmp_path: Path, executor: InferenceExecutor) -> None:
+def test_windows_run_side_by_side_and_come_in_order(tmp_path: Path, scheduler: Scheduler) -> None:
     def script(encoded: FakeEncoded, request: DecodeRequest) -> Decoded:
         time.sleep(0.1)
         return says(f"{encoded.seconds:.1f} seconds of many words", seconds=encoded.seconds)
 
     engine = FakeEngine(script=script)
-    own, provider = transcriber(engine, executor)
+    own, provider = transcriber(engine, scheduler)
     events = list(own.run(spoken(tmp_path / "a.wav", 150), TranscribeOptions()))
     starts = [event.segment.start for event in events if isinstance(event, SegmentReady)]
     assert len(starts) >= 5
@@ -52,8 +52,8 @@ def test_windows_run_side_by_side_and_come_in_order(tmp_path: Path, executor: In
     assert transcript.model == "fake"
 
 
-def test_progress_rises_to_the_real_length(tmp_path: Path, executor: InferenceExecutor) -> None:
-    own, _ = transcriber(FakeEngine(), executor)
+def test_progress_rises_to_the_real_length(tmp_path: Path, scheduler: Scheduler) -> None:
+    own, _ = transcriber(FakeEngine(), scheduler)
     events = list(own.run(spoken(tmp_path / "a.wav", 100), TranscribeOptions()))
     progress = [event for event in events if isinstance(event, Progress)]
     done = [event.done for event in progress]
@@ -63,11 +63,9 @@ def test_progress_rises_to_the_real_length(tmp_path: Path, executor: InferenceEx
     assert all(event.total is None or event.done <= event.total for event in progress)
 
 
-def test_segments_come_before_the_recording_has_been_read(
-    tmp_path: Path, executor: InferenceExecutor
-) -> None:
+def test_segments_come_before_the_recording_has_been_read(tmp_path: Path, scheduler: Scheduler) -> None:
     engine = FakeEngine(cost=0.01)
-    own, _ = transcriber(engine, executor)
+    own, _ = transcriber(engine, scheduler)
     iterator = own.run(spoken(tmp_path / "a.wav", 600), TranscribeOptions())
     for event in iterator:
         if isinstance(event, SegmentReady):
@@ -77,10 +75,10 @@ def test_segments_come_before_the_recording_has_been_read(
 
 
 def test_conditioning_decodes_one_after_the_other_with_the_text_before(
-    tmp_path: Path, executor: InferenceExecutor
+    tmp_path: Path, scheduler: Scheduler
 ) -> None:
     engine = FakeEngine(cost=0.01)
-    own, _ = transcriber(engine, executor)
+    own, _ = transcriber(engine, scheduler)
     options = TranscribeOptions(decoding=DecodingOptions(condition_on_previous_text=True))
     list(own.run(spoken(tmp_path / "a.wav", 100), options))
     assert engine.most_running == 1
@@ -89,19 +87,19 @@ def test_conditioning_decodes_one_after_the_other_with_the_text_before(
     assert all(later > earlier for earlier, later in pairwise(lengths))
 
 
-def test_the_prompt_is_reset_after_a_hot_pass(tmp_path: Path, executor: InferenceExecutor) -> None:
+def test_the_prompt_is_reset_after_a_hot_pass(tmp_path: Path, scheduler: Scheduler) -> None:
     def script(encoded: FakeEncoded, request: DecodeRequest) -> Decoded:
         return says("words here", seconds=encoded.seconds, temperature=0.8)
 
     engine = FakeEngine(script=script)
-    own, _ = transcriber(engine, executor)
+    own, _ = transcriber(engine, scheduler)
     options = TranscribeOptions(decoding=DecodingOptions(condition_on_previous_text=True))
     list(own.run(spoken(tmp_path / "a.wav", 100), options))
     assert {request.previous for request in engine.requests} == {()}
 
 
 def test_what_the_model_left_unfinished_is_decoded_again_from_there(
-    tmp_path: Path, executor: InferenceExecutor
+    tmp_path: Path, scheduler: Scheduler
 ) -> None:
     seen: list[float] = []
 
@@ -111,7 +109,7 @@ def test_what_the_model_left_unfinished_is_decoded_again_from_there(
             return says("first half", seconds=10.0, consumed=10.0)
         return says("the rest", seconds=encoded.seconds)
 
-    own, _ = transcriber(FakeEngine(script=script, parallelism=1), executor)
+    own, _ = transcriber(FakeEngine(script=script, parallelism=1), scheduler)
     transcript = transcript_of(list(own.run(spoken(tmp_path / "a.wav", 28), TranscribeOptions())))
     assert [segment.text for segment in transcript.segments] == ["first half", "the rest"]
     assert seen[1] == pytest.approx(seen[0] - 10.0, abs=0.05)
@@ -134,8 +132,8 @@ def hears_late(first: str, again: Decoded) -> FakeEngine:
     return FakeEngine(script=script)
 
 
-def test_speech_that_no_phrase_covers_is_heard_again(tmp_path: Path, executor: InferenceExecutor) -> None:
-    own, _ = transcriber(hears_late(" " + SECOND_HALF, says("what was missed")), executor)
+def test_speech_that_no_phrase_covers_is_heard_again(tmp_path: Path, scheduler: Scheduler) -> None:
+    own, _ = transcriber(hears_late(" " + SECOND_HALF, says("what was missed")), scheduler)
     transcript = transcript_of(
         list(own.run(spoken(tmp_path / "a.wav", 28, two_cities()), TranscribeOptions()))
     )
@@ -156,9 +154,9 @@ def test_speech_that_no_phrase_covers_is_heard_again(tmp_path: Path, executor: I
     ],
 )
 def test_a_second_hearing_that_does_not_convince_is_not_kept(
-    tmp_path: Path, executor: InferenceExecutor, again: Decoded
+    tmp_path: Path, scheduler: Scheduler, again: Decoded
 ) -> None:
-    own, _ = transcriber(hears_late(" " + SECOND_HALF, again), executor)
+    own, _ = transcriber(hears_late(" " + SECOND_HALF, again), scheduler)
     transcript = transcript_of(
         list(own.run(spoken(tmp_path / "a.wav", 28, two_cities()), TranscribeOptions()))
     )
@@ -167,13 +165,13 @@ def test_a_second_hearing_that_does_not_convince_is_not_kept(
 
 
 def test_withheld_text_is_told_and_listed_and_the_switch_turns_it_off(
-    tmp_path: Path, executor: InferenceExecutor
+    tmp_path: Path, scheduler: Scheduler
 ) -> None:
     def script(encoded: FakeEncoded, request: DecodeRequest) -> Decoded:
         return says("Thanks for watching!", seconds=encoded.seconds, no_speech_prob=0.5)
 
     path = spoken(tmp_path / "a.wav", 20)
-    own, _ = transcriber(FakeEngine(script=script), executor)
+    own, _ = transcriber(FakeEngine(script=script), scheduler)
     events = list(own.run(path, TranscribeOptions()))
     assert any(isinstance(event, TextSuppressed) for event in events)
     transcript = transcript_of(events)
@@ -186,7 +184,7 @@ def test_withheld_text_is_told_and_listed_and_the_switch_turns_it_off(
 
 
 def test_a_change_of_language_is_told_and_each_segment_knows_its_own(
-    tmp_path: Path, executor: InferenceExecutor
+    tmp_path: Path, scheduler: Scheduler
 ) -> None:
     calls = 0
 
@@ -196,7 +194,7 @@ def test_a_change_of_language_is_told_and_each_segment_knows_its_own(
         return LanguageGuess((("en" if calls <= 2 else "de", 0.95),))
 
     engine = FakeEngine(guess=guess, parallelism=1)
-    single = InferenceExecutor(1)
+    single = Scheduler(1)
     own, _ = transcriber(engine, single)
     events = list(own.run(spoken(tmp_path / "a.wav", 160), TranscribeOptions()))
     single.close()
@@ -207,11 +205,9 @@ def test_a_change_of_language_is_told_and_each_segment_knows_its_own(
     assert transcript.language == "de"
 
 
-def test_a_named_language_reaches_the_provider_and_the_engine(
-    tmp_path: Path, executor: InferenceExecutor
-) -> None:
+def test_a_named_language_reaches_the_provider_and_the_engine(tmp_path: Path, scheduler: Scheduler) -> None:
     engine = FakeEngine()
-    own, provider = transcriber(engine, executor)
+    own, provider = transcriber(engine, scheduler)
     options = TranscribeOptions(model="small", language=LanguagePolicy.parse("French"))
     transcript = transcript_of(list(own.run(spoken(tmp_path / "a.wav", 12), options)))
     assert provider.asked[0][:2] == ("small", "fr")
@@ -219,11 +215,9 @@ def test_a_named_language_reaches_the_provider_and_the_engine(
     assert (transcript.language, transcript.language_probability) == ("fr", 1.0)
 
 
-def test_cancel_stops_within_a_second_and_lets_go_of_the_engine(
-    tmp_path: Path, executor: InferenceExecutor
-) -> None:
+def test_cancel_stops_within_a_second_and_lets_go_of_the_engine(tmp_path: Path, scheduler: Scheduler) -> None:
     engine = FakeEngine(cost=0.2)
-    own, provider = transcriber(engine, executor)
+    own, provider = transcriber(engine, scheduler)
     token = CancelToken()
     timer = threading.Timer(0.5, token.cancel)
     timer.start()
@@ -237,9 +231,9 @@ def test_cancel_stops_within_a_second_and_lets_go_of_the_engine(
     assert len(engine.requests) <= begun + 1
 
 
-def test_closing_the_iterator_cancels(tmp_path: Path, executor: InferenceExecutor) -> None:
+def test_closing_the_iterator_cancels(tmp_path: Path, scheduler: Scheduler) -> None:
     engine = FakeEngine(cost=0.05)
-    own, provider = transcriber(engine, executor)
+    own, provider = transcriber(engine, scheduler)
     iterator = own.run(spoken(tmp_path / "a.wav", 300), TranscribeOptions())
     next(iterator)
     iterator.close()  # type: ignore[attr-defined]
@@ -249,33 +243,31 @@ def test_closing_the_iterator_cancels(tmp_path: Path, executor: InferenceExecuto
     assert len(engine.requests) <= begun + 2
 
 
-def test_an_engine_that_fails_ends_the_work_with_its_error(
-    tmp_path: Path, executor: InferenceExecutor
-) -> None:
+def test_an_engine_that_fails_ends_the_work_with_its_error(tmp_path: Path, scheduler: Scheduler) -> None:
     def script(encoded: FakeEncoded, request: DecodeRequest) -> Decoded:
         raise EngineError("The model failed.")
 
-    own, provider = transcriber(FakeEngine(script=script), executor)
+    own, provider = transcriber(FakeEngine(script=script), scheduler)
     with pytest.raises(EngineError, match="The model failed"):
         list(own.run(spoken(tmp_path / "a.wav", 60), TranscribeOptions()))
     assert provider.held == 0
 
 
-def test_a_file_that_is_no_medium_never_reaches_a_model(tmp_path: Path, executor: InferenceExecutor) -> None:
+def test_a_file_that_is_no_medium_never_reaches_a_model(tmp_path: Path, scheduler: Scheduler) -> None:
     path = tmp_path / "a.txt"
     path.write_text("not a recording" * 100)
-    own, provider = transcriber(FakeEngine(), executor)
+    own, provider = transcriber(FakeEngine(), scheduler)
     with pytest.raises(UnsupportedMediaError):
         list(own.run(path, TranscribeOptions()))
     assert provider.asked == []
 
 
-def test_words_are_given_only_when_asked_for(tmp_path: Path, executor: InferenceExecutor) -> None:
+def test_words_are_given_only_when_asked_for(tmp_path: Path, scheduler: Scheduler) -> None:
     def script(encoded: FakeEncoded, request: DecodeRequest) -> Decoded:
         return Decoded((Phrase(0.0, encoded.seconds, " One two. Three four.", ()),), 1e9, 0.0, -0.2, 1.0, 0.0)
 
     path = spoken(tmp_path / "a.wav", 10)
-    own, _ = transcriber(FakeEngine(script=script), executor)
+    own, _ = transcriber(FakeEngine(script=script), scheduler)
     plain = transcript_of(list(own.run(path, TranscribeOptions())))
     assert [segment.text for segment in plain.segments] == ["One two.", "Three four."]
     assert all(segment.words is None for segment in plain.segments)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ctranslate2
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from scriba.domain.errors import EngineError
 from scriba.domain.transcript import Task
@@ -57,11 +58,20 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class _Encoded:
-    """The encoder's output of one window, shape ``(1, 1500, width)`` on the engine's device."""
+    """The encoder's output of one window: float32 of shape ``(1, positions, width)``, in main memory, so that
+    outputs can be put together to a batch."""
 
-    output: ctranslate2.StorageView
+    output: NDArray[np.float32]
     seconds: float
     frames: int
+
+    @property
+    def positions(self) -> int:
+        return int(self.output.shape[1])
+
+    @property
+    def view(self) -> ctranslate2.StorageView:
+        return ctranslate2.StorageView.from_array(self.output)
 
 
 class CTranslate2Engine:
@@ -126,20 +136,30 @@ class CTranslate2Engine:
         if not 0 < len(audio) <= WINDOW_SAMPLES:
             raise EngineError(f"A window holds 1 to {WINDOW_SAMPLES} samples, not {len(audio)}.")
         features = log_mel(audio, self._mel_bins)[np.newaxis]
-        output = self._whisper.encode(ctranslate2.StorageView.from_array(features))
-        return _Encoded(output, len(audio) / 16_000, -(-len(audio) // HOP))
+        output = self._whisper.encode(ctranslate2.StorageView.from_array(features), to_cpu=True)
+        return _Encoded(np.asarray(output), len(audio) / 16_000, -(-len(audio) // HOP))
 
     def detect_language(self, encoded: _Encoded) -> LanguageGuess:
         if not self._whisper.is_multilingual:
             return LanguageGuess((("en", 1.0),))
-        [ranking] = self._whisper.detect_language(encoded.output)
+        [ranking] = self._whisper.detect_language(encoded.view)
         return LanguageGuess(tuple((token[2:-2], float(probability)) for token, probability in ranking))
 
-    def decode(self, encoded: _Encoded, request: DecodeRequest) -> Decoded:
-        options = request.options
+    def batch_key(self, encoded: _Encoded, request: DecodeRequest) -> Hashable:
+        # CTranslate2 wants prompts of one length with the start of the transcript at one place.
         prompt = self._prompt(request)
-        room = MAX_TOKENS - len(prompt)
-        wanted = options.max_new_tokens or room
+        start = prompt.index(self._tokenizer.start_of_transcript)
+        options = replace(
+            request.options, initial_prompt=None, prefix=None, hotwords=None, temperatures=(0.0,)
+        )
+        return (encoded.positions, len(prompt), start, request.temperature, options)
+
+    def decode(self, batch: Sequence[tuple[_Encoded, DecodeRequest]]) -> list[Decoded]:
+        request = batch[0][1]
+        options = request.options
+        prompts = [self._prompt(own) for _, own in batch]
+        length = len(prompts[0])
+        room = MAX_TOKENS - length
         search = (
             {"beam_size": options.beam_size, "patience": options.patience}
             if request.temperature == 0
@@ -150,13 +170,15 @@ class CTranslate2Engine:
                 "sampling_temperature": request.temperature,
             }
         )
-        [result] = self._whisper.generate(
-            encoded.output,
-            [prompt],
+        outputs = [encoded.output for encoded, _ in batch]
+        together = outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+        results = self._whisper.generate(
+            ctranslate2.StorageView.from_array(together),
+            prompts,
             length_penalty=options.length_penalty,
             repetition_penalty=options.repetition_penalty,
             no_repeat_ngram_size=options.no_repeat_ngram_size,
-            max_length=len(prompt) + min(wanted, room),
+            max_length=length + min(options.max_new_tokens or room, room),
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=options.suppress_blank,
@@ -164,16 +186,23 @@ class CTranslate2Engine:
             max_initial_timestamp_index=round(options.max_initial_timestamp / TIME_PRECISION),
             **search,
         )
+        return [
+            self._decoded(encoded, own, result) for (encoded, own), result in zip(batch, results, strict=True)
+        ]
+
+    def _decoded(
+        self, encoded: _Encoded, request: DecodeRequest, result: ctranslate2.models.WhisperGenerationResult
+    ) -> Decoded:
         tokens = result.sequences_ids[0]
         phrases, consumed = split_phrases(self._tokenizer, tokens, encoded.seconds)
-        text = self._tokenizer.decode(tokens).strip()
+        penalty = request.options.length_penalty
         return Decoded(
             phrases=phrases,
             consumed=consumed,
             temperature=request.temperature,
             # The score is normalised by length**penalty; openai/whisper averages over the end token too.
-            avg_logprob=result.scores[0] * len(tokens) ** options.length_penalty / (len(tokens) + 1),
-            compression_ratio=compression_ratio(text),
+            avg_logprob=result.scores[0] * len(tokens) ** penalty / (len(tokens) + 1),
+            compression_ratio=compression_ratio(self._tokenizer.decode(tokens).strip()),
             no_speech_prob=result.no_speech_prob,
         )
 
@@ -186,7 +215,7 @@ class CTranslate2Engine:
         if not flat:
             return [[] for _ in phrases]
         [result] = self._whisper.align(
-            encoded.output,
+            encoded.view,
             self._tokenizer.start_sequence(language, task),
             [flat],
             encoded.frames,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 from scriba.domain.transcript import Task
@@ -66,6 +66,8 @@ class FakeEngine:
     model: str = "fake"
     requests: list[DecodeRequest] = field(default_factory=list)
     """Every decoding asked for, in the order in which they began."""
+    batches: list[int] = field(default_factory=list)
+    """How many were decoded together, each time."""
     running: int = 0
     most_running: int = 0
     closed: bool = False
@@ -90,19 +92,25 @@ class FakeEngine:
     def detect_language(self, encoded: Encoded) -> LanguageGuess:
         return self.guess(_mine(encoded))
 
-    def decode(self, encoded: Encoded, request: DecodeRequest) -> Decoded:
+    def batch_key(self, encoded: Encoded, request: DecodeRequest) -> Hashable:
+        return (request.temperature, request.options)
+
+    def decode(self, batch: Sequence[tuple[Encoded, DecodeRequest]]) -> list[Decoded]:
         with self._lock:
-            self.requests.append(request)
+            self.requests.extend(request for _, request in batch)
+            self.batches.append(len(batch))
             self.running += 1
             self.most_running = max(self.most_running, self.running)
         try:
             time.sleep(self.cost)
-            own = _mine(encoded)
-            decoded = self.script(own, request)
-            return replace(decoded, consumed=min(decoded.consumed, own.seconds))
+            return [self._decode_one(_mine(encoded), request) for encoded, request in batch]
         finally:
             with self._lock:
                 self.running -= 1
+
+    def _decode_one(self, encoded: FakeEncoded, request: DecodeRequest) -> Decoded:
+        decoded = self.script(encoded, request)
+        return replace(decoded, consumed=min(decoded.consumed, encoded.seconds))
 
     def align(
         self, encoded: Encoded, phrases: Sequence[Phrase], language: str, task: Task

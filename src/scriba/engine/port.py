@@ -7,7 +7,7 @@ Implementations are thread-safe: several workers call one engine at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -69,6 +69,11 @@ class DecodeRequest:
     first: bool = True
     """The recording's first window: ``prefix`` applies to it alone."""
 
+    @property
+    def rows(self) -> int:
+        """Sequences that are searched at once for it: what it takes of a batch."""
+        return self.options.best_of if self.temperature > 0 else self.options.beam_size
+
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
@@ -129,8 +134,16 @@ class Engine(Protocol):
 
     def detect_language(self, encoded: Encoded) -> LanguageGuess: ...
 
-    def decode(self, encoded: Encoded, request: DecodeRequest) -> Decoded:
-        """One pass at one temperature. Fallback is the caller's business."""
+    def batch_key(self, encoded: Encoded, request: DecodeRequest) -> Hashable:
+        """Decodings with equal keys may share a batch."""
+        ...
+
+    def decode(self, batch: Sequence[tuple[Encoded, DecodeRequest]]) -> list[Decoded]:
+        """One pass at one temperature for each window of the batch. Fallback is the caller's business.
+
+        Args:
+            batch: one or more, all with the same ``batch_key``.
+        """
         ...
 
     def align(

@@ -27,8 +27,8 @@ def build_services(settings: Settings) -> Services:
     """
     # Only here, since they load the native libraries.
     from scriba.engine.ctranslate2 import CTranslate2Engine, Layout
-    from scriba.engine.executor import InferenceExecutor
     from scriba.engine.provider import ResidentEngines
+    from scriba.engine.scheduler import Scheduler
     from scriba.transcribe.recording import RecordingTranscriber
 
     catalogue, store = build_models(settings)
@@ -63,7 +63,7 @@ def build_services(settings: Settings) -> Services:
         may_fetch=settings.model_allow_pull,
         fallback=settings.model_fallback,
     )
-    executor = InferenceExecutor(layout.workers)
+    scheduler = Scheduler(layout.workers)
     limits = DecodeLimits(
         max_bytes=settings.max_upload_bytes,
         max_seconds=settings.max_audio_seconds,
@@ -73,12 +73,12 @@ def build_services(settings: Settings) -> Services:
 
     def close() -> None:
         sweeper.stop()
-        executor.close()
+        scheduler.close()
         residency.close()
 
     return Services(
         settings=settings,
-        transcriber=RecordingTranscriber(engines, executor, limits),
+        transcriber=RecordingTranscriber(engines, scheduler, limits),
         models=InstalledModels(catalogue, store, settings.model_fallback),
         warm=ModelWarmer(catalogue, store, engines, settings.model_fallback),
         close=close,

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scriba.domain.cancel import CancelToken
 from scriba.domain.options import DecodingOptions
-from scriba.engine.port import Decoded, DecodeRequest, Encoded, Engine
+from scriba.engine.port import Decoded, DecodeRequest, Encoded
+from scriba.engine.steps import Decode, Flow
 
 
-def decode_with_fallback(
-    engine: Engine, encoded: Encoded, request: DecodeRequest, cancel: CancelToken
-) -> Decoded:
-    """The first pass that looks right, or the likeliest of those that do not.
-
-    Raises:
-        CancelledByUserError: between two passes.
-    """
+def decode_with_fallback(encoded: Encoded, request: DecodeRequest) -> Flow[Decoded]:
+    """The first pass that looks right, or the likeliest of those that do not."""
     options = request.options
     passes: list[Decoded] = []
     for temperature in options.temperatures:
-        cancel.check()
-        decoded = engine.decode(encoded, replace(request, temperature=temperature))
+        decoded: Decoded = yield Decode(encoded, replace(request, temperature=temperature))
         if is_silence(decoded, options) or not _looks_wrong(decoded, options):
             return decoded
         passes.append(decoded)

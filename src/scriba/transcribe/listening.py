@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scriba.domain.cancel import CancelToken
 from scriba.domain.media import SAMPLE_RATE
 from scriba.domain.options import TranscribeOptions
 from scriba.domain.transcript import SPACELESS_LANGUAGES
-from scriba.engine.port import AlignedWord, Decoded, DecodeRequest, Encoded, Engine, Phrase
+from scriba.engine.port import AlignedWord, Decoded, DecodeRequest, Encoded, Phrase
+from scriba.engine.steps import Align, Encode, Flow
 from scriba.transcribe.fallback import decode_with_fallback, is_silence
 from scriba.transcribe.sentences import merge_punctuation, needs_words
 from scriba.transcribe.text import normalise
@@ -46,42 +46,45 @@ class Pass:
 
 
 def listen(
-    engine: Engine,
     window: Window,
-    encoded: Encoded,
+    encoded: Encoded | None,
     language: str,
     options: TranscribeOptions,
     previous: tuple[int, ...],
-    cancel: CancelToken,
-) -> list[Pass]:
+    *,
+    word_times: bool,
+) -> Flow[list[Pass]]:
     """Decode a window until its speech is accounted for.
 
-    Raises:
-        CancelledByUserError: between two steps of inference.
+    Args:
+        encoded: the window's encoding, if there is one already.
+        word_times: whether the engine can align.
     """
-    listener = _Listener(engine, window, language, options, cancel)
-    passes = listener.hear_through(encoded, previous)
-    return listener.recover_missed(passes)
+    listener = _Listener(window, language, options, word_times=word_times)
+    if encoded is None:
+        encoded = yield Encode(window.audio)
+    passes = yield from listener.hear_through(encoded, previous)
+    return (yield from listener.recover_missed(passes))
 
 
 class _Listener:
-    """One window on its way through the engine."""
+    """One window and how to hear it."""
 
     def __init__(
-        self, engine: Engine, window: Window, language: str, options: TranscribeOptions, cancel: CancelToken
+        self, window: Window, language: str, options: TranscribeOptions, *, word_times: bool
     ) -> None:
-        self._engine = engine
         self._window = window
         self._language = language
         self._options = options
-        self._cancel = cancel
+        self._word_times = word_times
 
-    def hear_through(self, encoded: Encoded, previous: tuple[int, ...]) -> list[Pass]:
+    def hear_through(self, encoded: Encoded, previous: tuple[int, ...]) -> Flow[list[Pass]]:
         """Pass after pass, each from where the model stopped before."""
         passes: list[Pass] = []
         offset = 0.0
         while True:
-            heard = self._hear(encoded, offset, previous, first=self._window.index == 0 and not passes)
+            first = self._window.index == 0 and not passes
+            heard = yield from self._hear(encoded, offset, previous, first=first)
             passes.append(heard)
             if heard.silent or heard.decoded.consumed >= encoded.seconds or len(passes) == _MAX_PASSES:
                 return passes
@@ -89,11 +92,11 @@ class _Listener:
             if heard_to <= offset or self._window.speech_after(heard_to) < _LEAST_LEFT:
                 return passes
             offset = heard_to
-            encoded = self._encode(offset, self._window.seconds)
+            encoded = yield self._encode(offset, self._window.seconds)
             if self._options.decoding.condition_on_previous_text:
                 previous += tuple(token for own in heard.phrases for token in own.phrase.tokens)
 
-    def recover_missed(self, passes: list[Pass]) -> list[Pass]:
+    def recover_missed(self, passes: list[Pass]) -> Flow[list[Pass]]:
         """Hear again what voice activity calls speech and no phrase covers; keep it if it convinces."""
         if any(heard.silent for heard in passes):
             return passes
@@ -104,17 +107,16 @@ class _Listener:
         said = " ".join(phrase.phrase.text for heard in passes for phrase in heard.phrases)
         for start, end in gaps:
             offset = max(0.0, start - _MARGIN)
-            encoded = self._encode(offset, min(self._window.seconds, end + _MARGIN))
-            heard = self._hear(encoded, offset, (), first=False)
+            encoded = yield self._encode(offset, min(self._window.seconds, end + _MARGIN))
+            heard = yield from self._hear(encoded, offset, (), first=False)
             if _is_convincing(heard, said):
                 passes.append(heard)
         return passes
 
-    def _encode(self, start: float, end: float) -> Encoded:
-        self._cancel.check()
-        return self._engine.encode(self._window.audio[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)])
+    def _encode(self, start: float, end: float) -> Encode:
+        return Encode(self._window.audio[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)])
 
-    def _hear(self, encoded: Encoded, offset: float, previous: tuple[int, ...], *, first: bool) -> Pass:
+    def _hear(self, encoded: Encoded, offset: float, previous: tuple[int, ...], *, first: bool) -> Flow[Pass]:
         request = DecodeRequest(
             language=self._language,
             task=self._options.task,
@@ -123,11 +125,12 @@ class _Listener:
             previous=previous,
             first=first,
         )
-        decoded = decode_with_fallback(self._engine, encoded, request, self._cancel)
+        decoded = yield from decode_with_fallback(encoded, request)
         phrases = [HeardPhrase(phrase, None) for phrase in decoded.phrases]
-        if phrases and self._engine.capabilities.word_times and self._wants_words(encoded, decoded, offset):
-            self._cancel.check()
-            aligned = self._engine.align(encoded, decoded.phrases, self._language, self._options.task)
+        if phrases and self._word_times and self._wants_words(encoded, decoded, offset):
+            aligned: list[list[AlignedWord]] = yield Align(
+                encoded, decoded.phrases, self._language, self._options.task
+            )
             phrases = [
                 HeardPhrase(phrase, tuple(merge_punctuation(words, self._language)))
                 for phrase, words in zip(decoded.phrases, aligned, strict=True)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from scriba.audio.decode import DecodeLimits, open_recording
 from scriba.domain.cancel import CancelToken
 from scriba.domain.events import Event, Finished, LanguageDetected, Progress, SegmentReady, TextSuppressed
 from scriba.domain.options import TranscribeOptions
 from scriba.domain.transcript import Segment, Suppressed, Transcript
-from scriba.engine.executor import InferenceExecutor, Priority
 from scriba.engine.port import Encoded, Engine, EngineProvider, LanguageGuess
+from scriba.engine.scheduler import Priority, Scheduler
+from scriba.engine.steps import DetectLanguage, Encode, Flow
 from scriba.transcribe.drafts import Draft, draft_segments
 from scriba.transcribe.guards import Guards
 from scriba.transcribe.languages import Decision, LanguageTracker
@@ -27,31 +27,30 @@ T = TypeVar("T")
 
 _CHECK_SECONDS = 0.1
 """How often a wait for inference looks whether the work is still wanted."""
+_AHEAD = 0.5
+"""Seconds by which encoding a later window may be put off for hearing an earlier one."""
+_PATIENCE = 1.0
+"""Seconds a window other than the first may wait to be decoded together with others."""
 
 
 @dataclass(slots=True)
-class _Encoding:
-    """A window whose encoding and language guess are under way."""
+class _Pending:
+    """A window on its way: encoded first where something must be known before it can be heard."""
 
     window: Window
-    future: Future[tuple[Encoded, LanguageGuess | None]]
-
-
-@dataclass(slots=True)
-class _Decoding:
-    window: Window
-    decision: Decision
-    future: Future[list[Pass]]
+    encoding: Future[tuple[Encoded, LanguageGuess | None]] | None = None
+    decision: Decision | None = None
+    listening: Future[list[Pass]] | None = None
 
 
 class RecordingTranscriber:
     """Implements ``scriba.transcribe.port.Transcriber``."""
 
     def __init__(
-        self, engines: EngineProvider, executor: InferenceExecutor, limits: DecodeLimits | None = None
+        self, engines: EngineProvider, scheduler: Scheduler, limits: DecodeLimits | None = None
     ) -> None:
         self._engines = engines
-        self._executor = executor
+        self._scheduler = scheduler
         self._limits = limits or DecodeLimits()
 
     def run(
@@ -70,7 +69,7 @@ class RecordingTranscriber:
                 options.model, language=options.language.language, task=options.task, cancel=token
             ) as engine:
                 windows = plan_windows(blocks, options.vad)
-                run = _Run(engine, self._executor, options, token, priority, recording.info.duration)
+                run = _Run(engine, self._scheduler, options, token, priority, recording.info.duration)
                 try:
                     yield from run.events(windows)
                 finally:
@@ -80,19 +79,19 @@ class RecordingTranscriber:
 
 
 class _Run:
-    """One recording on its way: windows are encoded ahead, decided in order, decoded in parallel."""
+    """One recording on its way: windows are read ahead, decided on in order, heard side by side."""
 
     def __init__(
         self,
         engine: Engine,
-        executor: InferenceExecutor,
+        scheduler: Scheduler,
         options: TranscribeOptions,
         cancel: CancelToken,
         priority: Priority,
         claimed_duration: float | None,
     ) -> None:
         self._engine = engine
-        self._executor = executor
+        self._scheduler = scheduler
         self._options = options
         self._cancel = cancel
         self._priority = priority
@@ -102,12 +101,11 @@ class _Run:
             log_prob_threshold=options.decoding.log_prob_threshold or float("-inf"),
             compression_ratio_threshold=options.decoding.compression_ratio_threshold or float("inf"),
         )
-        # Conditioning needs the text before; everything else may be decoded side by side.
+        # Conditioning needs the text before; everything else may be heard side by side.
         self._conditioned = options.decoding.condition_on_previous_text
-        self._look_ahead = 1
-        self._decode_ahead = 1 if self._conditioned else engine.capabilities.parallelism + 1
-        self._encodings: deque[_Encoding] = deque()
-        self._decodings: deque[_Decoding] = deque()
+        self._encodes_first = self._conditioned or self._tracker.detects
+        self._in_flight = scheduler.in_flight(rows=options.decoding.beam_size)
+        self._pending: deque[_Pending] = deque()
         self._previous: tuple[int, ...] = ()
         self._announced: str | None = None
         self._segments: list[Segment] = []
@@ -117,40 +115,30 @@ class _Run:
 
     def events(self, windows: Iterator[Window]) -> Iterator[Event]:
         exhausted = False
-        while True:
+        while self._pending or not exhausted:
             self._cancel.check()
-            while not exhausted and len(self._encodings) <= self._look_ahead:
+            head = self._pending[0] if self._pending else None
+            if head is not None and head.listening is not None and head.listening.done():
+                # What is finished is worth more to the reader than another window in hand.
+                yield from self._finish(self._pending.popleft())
+            elif not exhausted and len(self._pending) < self._in_flight:
                 window = next(windows, None)
                 if window is None:
                     exhausted = True
                 else:
-                    self._encodings.append(self._encode(window))
-                    if self._finished():
-                        break
-            while self._encodings and len(self._decodings) < self._decode_ahead and not self._finished():
-                if not self._start_decoding(exhausted=exhausted):
-                    break
-            if self._decodings:
-                if exhausted or self._conditioned or len(self._decodings) == self._decode_ahead:
-                    yield from self._finish(self._decodings.popleft())
-                else:
-                    while self._finished():
-                        yield from self._finish(self._decodings.popleft())
-            elif exhausted and not self._encodings:
-                return
-
-    def _finished(self) -> bool:
-        """The next window in line is done: worth more to the reader than another in hand."""
-        return bool(self._decodings) and self._decodings[0].future.done()
+                    self._pending.append(self._begin(window))
+                self._decide(exhausted=exhausted)
+            elif not self._decide(exhausted=exhausted):
+                self._wait_for_news()
 
     def abandon(self) -> None:
         """Let go of whatever is still queued; what runs sees the token at its next step."""
-        for encoding in self._encodings:
-            encoding.future.cancel()
-        for decoding in self._decodings:
-            decoding.future.cancel()
-        if self._encodings or self._decodings:
+        if self._pending:
             self._cancel.cancel()
+        for pending in self._pending:
+            for future in (pending.encoding, pending.listening):
+                if future is not None:
+                    future.cancel()
 
     def transcript(self, duration: float) -> Transcript:
         language, probability = self._main_language()
@@ -173,49 +161,83 @@ class _Run:
         language = max(self._seconds_by_language, key=self._seconds_by_language.__getitem__)
         return language, round(self._probability_by_language[language], 4)
 
-    def _encode(self, window: Window) -> _Encoding:
-        engine, cancel, detect = self._engine, self._cancel, self._tracker.detects
+    def _begin(self, window: Window) -> _Pending:
+        if self._encodes_first:
+            flow = _encode(window, detect=self._tracker.detects)
+            # Hearing an earlier window brings text; this only prepares for it.
+            return _Pending(window, encoding=self._submit(window, flow, ahead=_AHEAD))
+        pending = _Pending(window)
+        self._listen(pending, None, self._tracker.decide([]))
+        return pending
 
-        def job() -> tuple[Encoded, LanguageGuess | None]:
-            cancel.check()
-            encoded = engine.encode(window.audio)
-            return encoded, engine.detect_language(encoded) if detect else None
+    def _decide(self, *, exhausted: bool) -> bool:
+        """Begin to hear each window whose turn has come and language is settled; True if there was one."""
+        began = False
+        for index, pending in enumerate(self._pending):
+            if pending.listening is not None:
+                continue
+            if self._conditioned and index > 0:
+                break  # it needs the text of the one before
+            guesses = self._guesses(index, exhausted=exhausted)
+            if pending.encoding is None or guesses is None:
+                break
+            encoded, _ = pending.encoding.result()
+            self._listen(pending, encoded, self._tracker.decide(guesses))
+            pending.encoding = None
+            began = True
+        return began
 
-        # Decoding an earlier window brings text; this only prepares for it.
-        return _Encoding(window, self._executor.submit(job, self._priority, ahead=1))
-
-    def _start_decoding(self, *, exhausted: bool) -> bool:
-        """Decide on the next window's language and queue it; False when later windows must be known first."""
-        encoded, first = self._wait(self._encodings[0].future)
+    def _guesses(self, index: int, *, exhausted: bool) -> list[LanguageGuess] | None:
+        """What the language of a window is decided by; None while something is still missing."""
         guesses: list[LanguageGuess] = []
-        if first is not None:
-            guesses.append(first)
-            following = 1
-            while self._tracker.needs_more(guesses):
-                if following == len(self._encodings):
-                    if not exhausted:
-                        self._look_ahead = following
-                        return False
-                    break
-                guess = self._wait(self._encodings[following].future)[1]
-                if guess is not None:
-                    guesses.append(guess)
-                following += 1
-        window = self._encodings.popleft().window
-        self._look_ahead = 1
-        decision = self._tracker.decide(guesses)
-        engine, options, cancel, previous = self._engine, self._options, self._cancel, self._previous
+        for position in range(index, len(self._pending)):
+            encoding = self._pending[position].encoding
+            if encoding is None or not encoding.done():
+                return None
+            _, guess = encoding.result()
+            if guess is not None:
+                guesses.append(guess)
+            if not self._tracker.needs_more(guesses):
+                return guesses
+        # The windows that are read do not suffice: wait for more, unless there are none.
+        return guesses if exhausted or len(self._pending) == self._in_flight else None
 
-        def job() -> list[Pass]:
-            cancel.check()
-            return listen(engine, window, encoded, decision.language, options, previous, cancel)
+    def _listen(self, pending: _Pending, encoded: Encoded | None, decision: Decision) -> None:
+        flow = listen(
+            pending.window,
+            encoded,
+            decision.language,
+            self._options,
+            self._previous,
+            word_times=self._engine.capabilities.word_times,
+        )
+        pending.decision = decision
+        pending.listening = self._submit(pending.window, flow)
 
-        self._decodings.append(_Decoding(window, decision, self._executor.submit(job, self._priority)))
-        return True
+    def _submit(self, window: Window, flow: Flow[T], *, ahead: float = 0.0) -> Future[T]:
+        return self._scheduler.submit(
+            flow,
+            self._engine,
+            priority=self._priority,
+            cancel=self._cancel,
+            ahead=ahead,
+            # Somebody waits for the first words; the rest gains by being decoded together.
+            patience=0.0 if window.index == 0 else _PATIENCE,
+        )
 
-    def _finish(self, decoding: _Decoding) -> Iterator[Event]:
-        passes = self._wait(decoding.future)
-        window, decision = decoding.window, decoding.decision
+    def _wait_for_news(self) -> None:
+        """Until a future of interest is done, or it is time to look whether the work is still wanted."""
+        news: list[Future[Any]] = [
+            own.encoding for own in self._pending if own.encoding and not own.encoding.done()
+        ]
+        if self._pending[0].listening is not None:
+            news.append(self._pending[0].listening)
+        wait(news, timeout=_CHECK_SECONDS, return_when=FIRST_COMPLETED)
+
+    def _finish(self, pending: _Pending) -> Iterator[Event]:
+        assert pending.listening is not None  # noqa: S101
+        assert pending.decision is not None  # noqa: S101
+        passes, window, decision = pending.listening.result(), pending.window, pending.decision
         drafts = draft_segments(window, passes, decision.language)
         verdicts: list[Draft | Suppressed] = (
             self._guards.judge(drafts) if self._options.guards else list(drafts)
@@ -279,9 +301,10 @@ class _Run:
         )
         self._previous = (self._previous + said)[-448:]
 
-    def _wait(self, future: Future[T]) -> T:
-        while True:
-            try:
-                return future.result(timeout=_CHECK_SECONDS)
-            except FutureTimeoutError:
-                self._cancel.check()
+
+def _encode(window: Window, *, detect: bool) -> Flow[tuple[Encoded, LanguageGuess | None]]:
+    encoded: Encoded = yield Encode(window.audio)
+    guess: LanguageGuess | None = None
+    if detect:
+        guess = yield DetectLanguage(encoded)
+    return encoded, guess
