@@ -29,7 +29,7 @@ def names(folder: Path) -> list[str]:
 
 
 def full_disk() -> Any:
-    return Path("/dev/full").open("wb", buffering=0)
+    return Path("/dev/full").open("w+b")  # buffered, as temporary files are
 
 
 END = f"--{BOUNDARY}--\r\n".encode()
@@ -167,7 +167,8 @@ async def test_a_client_that_stands_still_is_given_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-async def test_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [10, 5000])
+async def test_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full_disk())
     with pytest.raises(OverloadedError, match="no room"):
-        await read(tmp_path, part("file", b"x" * 5000) + END)
+        await read(tmp_path, part("file", b"x" * size) + END)

@@ -10,7 +10,7 @@ import asyncio
 import errno
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
@@ -189,7 +189,8 @@ async def receive_form(request: Request, limits: UploadLimits) -> AsyncIterator[
         yield form
     finally:
         if reader.form.file is not None:
-            reader.form.file.close()
+            with suppress(OSError):  # it closes all the same; what a full disk did not take is not wanted
+                reader.form.file.close()
 
 
 def too_large(max_bytes: int) -> MediaTooLargeError:
@@ -230,6 +231,7 @@ async def _flush(reader: _Reader) -> None:
 
     def write() -> None:
         file.writelines(chunks)
+        file.flush()  # so that a full disk is met here, also by a small upload
 
     try:
         await asyncio.to_thread(write)
