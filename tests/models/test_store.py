@@ -353,6 +353,20 @@ def test_convert_installs_under_the_name(tmp_path: Path, micro: weights.State, b
     weights.assert_same_weights(model.path / "model.bin", micro)
 
 
+def test_convert_writes_over_no_model_unless_told_to(
+    tmp_path: Path, micro: weights.State, micro_ct2: Path, bundled: Path
+) -> None:
+    store = _store(tmp_path / "models")
+    store.convert(micro_ct2, "mine")
+    source = weights.write_huggingface(tmp_path / "hf", micro, bundled / "tokenizer.json")
+    with pytest.raises(InvalidOptionError, match="A model named 'mine' is installed"):
+        store.convert(source, "mine")
+    kept = store.find("mine")
+    assert kept is not None
+    assert kept.source == "folder (CTranslate2)"
+    assert store.convert(source, "mine", again=True).source == "folder (Hugging Face checkpoint)"
+
+
 @pytest.mark.parametrize("name", ["", ".hidden", "a/b", "../x", "a b", "x" * 65, "a@b", "-x"])
 def test_names_that_cannot_be_a_directory_are_refused(tmp_path: Path, micro_ct2: Path, name: str) -> None:
     store = _store(tmp_path)

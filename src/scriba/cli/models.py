@@ -96,7 +96,7 @@ def pull(
 
     _, store = build_models(flags.read_settings(data_dir=data_dir))
     for name in names:
-        here = None if again else store.find(name)
+        here = None if again or source is not None else store.find(name)
         if here is None:
             with pulling(name) as progress:
                 here = store.pull(name, source, again=again, progress=progress)
@@ -123,6 +123,7 @@ def convert(
         ),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    again: Annotated[bool, typer.Option("--again", help="Replace the model of that name.")] = False,
     data_dir: flags.DataDir = None,
 ) -> None:
     """Install a model from a folder or a checkpoint, converted to CTranslate2."""
@@ -133,7 +134,7 @@ def convert(
         raise typer.BadParameter(f"{path}: no such file or folder.", param_hint="PATH")
     _, store = build_models(flags.read_settings(data_dir=data_dir))
     with pulling(name) as progress:
-        model = store.convert(path, name, progress=progress)
+        model = store.convert(path, name, again=again, progress=progress)
     _tell(model)
 
 

@@ -110,7 +110,7 @@ class ModelStore:
 
         Raises:
             ModelNotFoundError: the name is unknown.
-            InvalidOptionError: there is no such source.
+            InvalidOptionError: there is no such source, or the model is here from another one.
             ModelUnavailableError: disk full, bad hash, or no source could give it: the message tells all.
             CancelledByUserError: ``cancel`` was set.
         """
@@ -118,9 +118,12 @@ class ModelStore:
         if source is not None and source not in {known.name for known in self._sources}:
             known_names = ", ".join(known.name for known in self._sources)
             raise InvalidOptionError(f"source must be one of {known_names}, not {source!r}.", field="source")
-        present = None if again or source is not None else self.find(entry)
-        if present is not None:
-            return present
+        if not again:
+            present = (
+                self.find(entry) if source is None else self._read(self._work.directory(entry.name), entry)
+            )
+            if present is not None:
+                return _from(present, source)
         chosen = [known for known in self._sources if source in (None, known.name)]
 
         def fill(into: Path, report: ProgressCallback, token: CancelToken | None) -> FetchedModel:
@@ -150,16 +153,22 @@ class ModelStore:
         path: Path,
         name: str,
         *,
+        again: bool = False,
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> InstalledModel:
         """Install a copy of a model from a path: Hugging Face directory, OpenAI ``.pt``, or CTranslate2.
 
         Raises:
-            InvalidOptionError: the name cannot be a model's name.
+            InvalidOptionError: the name cannot be a model's name, or a model has it (unless ``again``).
             ModelUnavailableError: the weights cannot be converted, or the disk is full.
         """
         _require_name(name)
+        if not again and self._read(self._work.directory(name), self._known(name)) is not None:
+            raise InvalidOptionError(
+                f"A model named {name!r} is installed. Choose another name, or replace it with --again.",
+                field="name",
+            )
         origin = path.expanduser()
 
         def fill(into: Path, report: ProgressCallback, token: CancelToken | None) -> FetchedModel:
@@ -284,6 +293,16 @@ def _first_that_can(
             shutil.rmtree(into)
             into.mkdir()
     raise no_source(entry.name, tried)
+
+
+def _from(present: InstalledModel, source: str | None) -> InstalledModel:
+    if source is not None and present.source.split()[0] != source:
+        raise InvalidOptionError(
+            f"The model {present.name!r} is here already, from {present.source}. "
+            f"To have it from {source} in its place, add --again.",
+            field="source",
+        )
+    return present
 
 
 def _require_name(name: str) -> None:
