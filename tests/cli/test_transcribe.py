@@ -129,6 +129,7 @@ def test_word_times_are_made_when_a_format_or_rule_needs_them(fake: FakeTranscri
         (["a.wav", "--format", "doc"], "doc"),
         (["a.wav", "--format", "srt", "--format", "vtt"], "--output-dir"),
         (["a.wav", "--max-line-chars", "1"], "max_line_chars must be between 5"),
+        (["a.wav", "-f", "json", "--max-lines", "2"], "--max-lines"),
         (["a.wav", "--device", "abacus"], "--device"),
     ],
 )
@@ -140,6 +141,15 @@ def test_wrong_usage_is_told_and_ends_with_2(
     assert told in printed.err
     assert "Traceback" not in printed.err
     assert printed.out == ""
+    assert fake.options == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_any_work(
+    fake: FakeTranscriber, capsys: Captured
+) -> None:
+    for folder in ("b.mp3", "b.mp3/deeper"):
+        assert main(["transcribe", "a.wav", "-o", folder]) == 1
+        assert capsys.readouterr().err == f"scriba: {folder}: Not a directory.\n"
     assert fake.options == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -41,6 +42,20 @@ def _files(stem: Path, suffixes: list[str]) -> list[Path]:
 
 def _key(path: Path) -> str:
     return str(path).casefold()
+
+
+def require_folder(folder: Path) -> None:
+    """Refuse, before any work is done, a folder that cannot be written to. It is not made yet.
+
+    Raises:
+        OSError: it, or what it would be made in, is no folder or may not be written to.
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    fault = (
+        errno.ENOTDIR if not there.is_dir() else 0 if os.access(there, os.W_OK | os.X_OK) else errno.EACCES
+    )
+    if fault:
+        raise OSError(fault, os.strerror(fault), str(folder))
 
 
 def write_whole(path: Path, content: str) -> None:

@@ -15,7 +15,7 @@ import typer
 from scriba.cli import faults, progress
 from scriba.cli.background import ending_cleanly, events
 from scriba.cli.inputs import Input, NothingToReadError, find, spool_stdin
-from scriba.cli.outputs import plan, write_whole
+from scriba.cli.outputs import plan, require_folder, write_whole
 from scriba.cli.services import open_transcriber
 from scriba.domain.errors import ModelNotFoundError, ModelUnavailableError
 from scriba.domain.events import Finished, Progress
@@ -82,6 +82,7 @@ def transcribe_all(wanted: Wanted, settings: Settings) -> int:
     """Transcribe every recording; the exit status. One that fails is told of, the others are still done."""
     formats, rules = wanted.parsed_formats(), wanted.rules()
     options = wanted.options(settings.transcribe_options())
+    _check_rules(wanted.lines, formats)
     try:
         inputs = find(wanted.arguments)
     except NothingToReadError as error:
@@ -90,6 +91,7 @@ def transcribe_all(wanted: Wanted, settings: Settings) -> int:
         _check_printable(inputs, formats)
         outputs: list[list[Path]] = [[] for _ in inputs]
     else:
+        require_folder(wanted.output_dir)
         outputs = plan(inputs, wanted.output_dir, _suffixes(formats))
 
     failed = 0
@@ -144,6 +146,16 @@ def _check_printable(inputs: list[Input], formats: list[Format]) -> None:
         raise typer.BadParameter(
             f"{formats[0].value} of {len(inputs)} recordings cannot be printed as one; name an --output-dir.",
             param_hint="--format",
+        )
+
+
+def _check_rules(lines: dict[str, Any], formats: list[Format]) -> None:
+    given = [name for name, value in lines.items() if value is not None]
+    if given and not any(fmt.has_cues for fmt in formats):
+        among = ", ".join(fmt.value for fmt in Format if fmt.has_cues)
+        raise typer.BadParameter(
+            f"it says how subtitles are cut, and goes with --format {among}; not with {formats[0].value}.",
+            param_hint=f"--{given[0].replace('_', '-')}",
         )
 
 

@@ -43,6 +43,11 @@ class Format(StrEnum):
         return self is Format.LRC_WORDS
 
     @property
+    def has_cues(self) -> bool:
+        """Whether line rules (``LineRules``) apply to it."""
+        return self in (Format.SRT, Format.VTT, Format.TSV, Format.LRC, Format.LRC_WORDS)
+
+    @property
     def streams(self) -> bool:
         """Whether it can be written segment by segment (``scriba.formats.render.stream``)."""
         return self not in (Format.JSON, Format.VERBOSE_JSON)
