@@ -41,6 +41,23 @@ def test_a_manifest_by_its_name_or_its_folder(tmp_path: Path) -> None:
     assert corpus.without_text == 1
 
 
+def test_a_folder_beside_a_manifest(tmp_path: Path) -> None:
+    for name in ("sub/a.flac", "subway.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    manifest(
+        tmp_path,
+        {"path": "sub/a.flac", "text": "here"},
+        {"path": "sub/noise.flac"},
+        {"path": "subway.wav", "text": "elsewhere"},
+    )
+    corpus = load_references(tmp_path / "sub")
+    assert [(one.name, one.path, one.text) for one in corpus.references] == [
+        ("sub/a.flac", tmp_path / "sub" / "a.flac", "here")
+    ]
+    assert corpus.without_text == 1
+
+
 def test_librispeech(tmp_path: Path) -> None:
     folder = tmp_path / "1688" / "142285"
     folder.mkdir(parents=True)

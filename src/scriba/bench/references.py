@@ -53,6 +53,7 @@ def load_references(source: Path) -> Corpus:
 
     - a manifest: JSON lines with ``path`` (relative to the manifest), ``text``, ``language``, ``duration``;
     - a folder that holds ``manifest.jsonl``;
+    - a folder that lies beside ``manifest.jsonl``, if it is none of the next two: its part of the manifest;
     - LibriSpeech: a folder with ``*.trans.txt`` at any depth (``ID TEXT`` a line, ``ID.flac`` beside it);
     - a folder with ``NAME.txt`` beside ``NAME.wav`` (or another container), at any depth.
 
@@ -66,6 +67,9 @@ def load_references(source: Path) -> Corpus:
             found = _from_manifest(source / MANIFEST)
         else:
             found = Corpus(tuple(_from_librispeech(source)) or tuple(_from_pairs(source)))
+            beside = source.resolve().parent / MANIFEST
+            if not found.references and beside.is_file():
+                found = _from_manifest(beside, below=source.resolve().name + "/")
     else:
         raise InvalidOptionError(f"There is no file or folder {source.name!r}.", field="source")
     if not found.references:
@@ -77,7 +81,8 @@ def load_references(source: Path) -> Corpus:
     return found
 
 
-def _from_manifest(manifest: Path) -> Corpus:
+def _from_manifest(manifest: Path, below: str = "") -> Corpus:
+    """``below``: only what lies in this folder beside the manifest, with a slash at its end."""
     references: list[Reference] = []
     without_text = 0
     for number, line in enumerate(_read(manifest).splitlines(), 1):
@@ -85,6 +90,8 @@ def _from_manifest(manifest: Path) -> Corpus:
             continue
         where = f"{manifest.name} line {number}"
         entry = _entry(line, where)
+        if not str(entry.get("path")).startswith(below):
+            continue
         text = entry.get("text")
         if text is None:
             without_text += 1
