@@ -50,6 +50,18 @@ def test_lrc_reads_back_in_order(said: list[Segment]) -> None:
     assert not any(LINE.match(text) for text in texts)
 
 
+def test_a_line_of_lyrics_is_no_wider_than_asked_for() -> None:
+    said = transcript(
+        segment("And so my fellow Americans ask not what your country can do for you,", 0.0, 8.0)
+    )
+    for fmt in (Format.LRC, Format.LRC_WORDS):
+        text = render(said, fmt, LineRules(max_line_chars=40, max_lines=2))
+        lines = [
+            match.group(4) for match in map(LINE.fullmatch, text.splitlines()) if match and match.group(4)
+        ]
+        assert [len(WORD.sub("", line).strip()) <= 40 for line in lines] == [True, True]
+
+
 @given(segments())
 def test_lrc_by_word_reads_back_in_order(said: list[Segment]) -> None:
     made = list(cues(said))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scriba.domain.errors import InvalidOptionError
 from scriba.domain.transcript import Segment, Transcript, segment_separator
@@ -68,6 +68,8 @@ def stream(segments: Iterable[Segment], fmt: Format, rules: LineRules | None = N
         case Format.TSV:
             return write_tsv(cues(segments, rules))
         case Format.LRC | Format.LRC_WORDS:
+            if rules.max_line_chars is not None:
+                rules = replace(rules, max_lines=1)  # an entry of lyrics is one line
             silence = {} if rules.max_gap is None else {"silence_ms": max(1, milliseconds(rules.max_gap))}
             return write_lrc(cues(segments, rules), words=fmt is Format.LRC_WORDS, **silence)
         case Format.JSON | Format.VERBOSE_JSON:
