@@ -112,7 +112,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
     message = error.detail
     if error.status_code == 404 and message == "Not Found":
-        message = "There is no such path here. /docs lists those there are."
+        message = "There is no such path here."
+        if request.app.openapi_url is not None:
+            message += " /docs lists those there are."
     elif error.status_code == 405:
         message = f"The method {request.method} is not allowed here."
     return status_response(request.scope, error.status_code, message, dict(error.headers or {}))
