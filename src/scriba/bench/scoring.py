@@ -27,7 +27,7 @@ def require_scorer() -> None:
     if missing:
         raise UnsupportedOptionError(
             f"Scoring needs {' and '.join(missing)}, which this installation does not have. "
-            "Run: pip install 'scriba[bench]'"
+            "In a clone, this brings them and scores a folder: make bench ARGS=FOLDER. Elsewhere install them with pip."
         )
 
 
@@ -76,7 +76,7 @@ def score(pairs: Iterable[tuple[str, str]], language: str | None) -> WerReport:
     """Score (reference, hypothesis) pairs of one language. Nothing is run: times and memory are absent.
 
     Raises:
-        UnsupportedOptionError: ``scriba[bench]`` is not installed.
+        UnsupportedOptionError: the packages that score are not installed.
     """
     require_scorer()
     return WerReport(

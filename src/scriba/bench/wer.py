@@ -45,7 +45,7 @@ def run_wer_command(
 
     Raises:
         InvalidOptionError: the source or the limit is at fault.
-        UnsupportedOptionError: ``scriba[bench]`` is not installed.
+        UnsupportedOptionError: the packages that score are not installed.
         ScribaError: the model cannot be had, or the work was cancelled.
     """
     require_scorer()
