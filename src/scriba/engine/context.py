@@ -1,0 +1,110 @@
+"""How much context the encoder is given: enough for the speech, not always 30 s.
+
+Whisper was trained on windows of 30 s and pays for all of them, so three seconds of speech cost as much to
+encode as thirty. Fed with less, the encoder is as much faster as its input is shorter, and the decoder's
+cross attention has fewer positions to read. But a decoder that has never seen its input end early runs away:
+it repeats itself past the end of the sound. Two measures together keep that from happening
+(docs/context.md has the numbers):
+
+* **8 s of silence** are encoded behind the speech. With 1 or 2 s one clip in five runs away, with 4 s one
+  in twenty, with 8 s one in a hundred: no more than with 30 s.
+* **Verify**: a result that looks wrong is thrown away, and the window is decoded again with its full context.
+
+Appending a cached encoding of silence to a short one, instead of encoding the silence with the speech, holds
+for tiny.en but not for base, where one clip in ten runs away: the encoder mixes speech and silence, and its
+larger forms notice the seam.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from scriba.engine.port import WINDOW_SECONDS, Decoded
+
+FRAMES_PER_SECOND = 100
+FULL_FRAMES = round(WINDOW_SECONDS * FRAMES_PER_SECOND)
+"""Frames of a log-mel spectrogram of 30 s; the encoder makes one position of two frames."""
+
+PADDING_SECONDS = 8.0
+"""Least silence encoded behind the speech."""
+STEP_SECONDS = 5.0
+"""Contexts are multiples of this, so that windows of about the same length can be decoded together."""
+
+_TOKENS_AT_LEAST = 10
+_TOKENS_A_SECOND = 8.0
+"""Most tokens, timestamps among them, that people say in a second. Measured at most 6.3 in ten languages."""
+_AFTER_THE_END = 0.1
+"""Seconds before the end of the sound from which no phrase can begin."""
+_REPETITIVE = 2.4
+_IMPROBABLE = -1.0
+
+
+class ContextMode(StrEnum):
+    """``full``: always 30 s. ``fit``: as much as the speech needs."""
+
+    FULL = "full"
+    FIT = "fit"
+
+
+@dataclass(frozen=True, slots=True)
+class ContextPolicy:
+    """How many frames of a window the encoder is given. Times are seconds; ``step`` 0 rounds nothing up."""
+
+    mode: ContextMode = ContextMode.FIT
+    padding: float = PADDING_SECONDS
+    step: float = STEP_SECONDS
+
+    def __post_init__(self) -> None:
+        for name in ("padding", "step"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= WINDOW_SECONDS:  # also false for NaN
+                raise ValueError(f"{name} must be between 0 and {WINDOW_SECONDS:g} s, not {value!r}.")
+
+    def frames_for(self, seconds: float) -> int:
+        """Frames to encode of a window with so many seconds of sound: even, at most 3000.
+
+        Pass the encoder the first columns of the window's whole spectrogram: its normalisation stays that
+        of 30 s.
+        """
+        if self.mode is ContextMode.FULL:
+            return FULL_FRAMES
+        wanted = seconds + self.padding
+        if self.step > 0.0:
+            # Sample counts are whole, but their quotients are not: 2.0000001 s must not cost a step.
+            wanted = math.ceil(wanted / self.step - 1e-6) * self.step
+        return min(FULL_FRAMES, 2 * math.ceil(wanted * FRAMES_PER_SECOND / 2 - 1e-6))
+
+    def is_full(self, seconds: float) -> bool:
+        """True when so much sound gets the 30 s that the model was trained on: there is nothing to verify."""
+        return self.frames_for(seconds) == FULL_FRAMES
+
+
+def most_tokens(seconds: float) -> int:
+    """More tokens than can be said in so many seconds: where a pass over a short context may be stopped.
+
+    A runaway then costs tens of tokens instead of 224. A pass that was stopped here always ``looks_wrong``.
+    """
+    return math.ceil(_TOKENS_AT_LEAST + _TOKENS_A_SECOND * seconds) + 1
+
+
+def looks_wrong(decoded: Decoded, seconds: float, *, tokens: int | None = None) -> bool:
+    """Whether a pass over a short context should be thrown away and done again with the full one.
+
+    True when the text repeats itself, is improbable, has more tokens than can be said in the time, or when a
+    phrase begins where the sound has already ended, which is the surest sign: it was never seen on a result
+    that was right. The thresholds are fixed, not the request's: they judge the context, not the speech.
+
+    Args:
+        seconds: sound in the window, before padding.
+        tokens: how many tokens the pass generated. Without it those of the phrases are counted, which lack
+            a tail that was cut off.
+    """
+    count = sum(len(phrase.tokens) for phrase in decoded.phrases) if tokens is None else tokens
+    return (
+        decoded.compression_ratio > _REPETITIVE
+        or decoded.avg_logprob < _IMPROBABLE
+        or count > _TOKENS_AT_LEAST + _TOKENS_A_SECOND * seconds
+        or any(phrase.start >= seconds - _AFTER_THE_END > 0.0 for phrase in decoded.phrases)
+    )
