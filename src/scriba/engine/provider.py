@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
 
 from scriba.domain.cancel import CancelToken
-from scriba.domain.errors import LanguageNotServedError, ModelNotFoundError, ModelUnavailableError
+from scriba.domain.errors import (
+    LanguageNotServedError,
+    ModelNotFoundError,
+    ModelUnavailableError,
+    ScribaError,
+)
 from scriba.domain.language import language_name
 from scriba.domain.transcript import Task
 from scriba.engine.port import Engine
@@ -18,6 +24,9 @@ from scriba.models.residency import Residency
 from scriba.models.store import ModelStore
 
 log = structlog.get_logger(__name__)
+
+_FAILURE_SECONDS = 60.0
+"""How long a model that could not be fetched is not asked for again."""
 
 EngineLoader = Callable[[InstalledModel], Engine]
 
@@ -34,6 +43,7 @@ class ResidentEngines:
         *,
         may_fetch: bool,
         fallback: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
@@ -41,6 +51,8 @@ class ResidentEngines:
             may_fetch: whether a request may bring a model that is not installed.
             fallback: the model to use when the default one can't be had.
         """
+        self._clock = clock
+        self._failures: dict[str, tuple[float, ModelUnavailableError]] = {}
         self._catalogue = catalogue
         self._store = store
         self._residency = residency
@@ -72,16 +84,23 @@ class ResidentEngines:
         except (ModelUnavailableError, ModelNotFoundError) as error:
             if suited is not entry:
                 raise _not_served(entry, suited, language, task) from error
-            default = self._catalogue.resolve(None)
-            if self._fallback is None or entry.name != default.name:
+            if self._fallback is None or self._is_named(model):
                 raise
-            substitute = self._catalogue.resolve(self._fallback)
-            log.warning(
-                "default model unavailable", model=entry.name, using=substitute.name, why=error.message
-            )
-            if self._suited(substitute, language, task) is not substitute:
-                raise _not_served(substitute, entry, language, task) from error
-            return self._bring(substitute, cancel)
+            return self._substitute(entry, language, task, error)
+
+    def _is_named(self, model: str | None) -> bool:
+        """The caller asked for this very model, not for whatever the server has: then no other will do."""
+        return model is not None and model.strip() not in self._catalogue.aliases
+
+    def _substitute(
+        self, entry: CatalogueEntry, language: str | None, task: Task, error: ScribaError
+    ) -> InstalledModel:
+        substitute = self._catalogue.resolve(self._fallback)
+        suited = self._suited(substitute, language, task)
+        installed = self._store.find(suited.name)
+        if installed is None:
+            raise _not_served(substitute, entry, language, task) from error
+        return installed
 
     def _suited(self, entry: CatalogueEntry, language: str | None, task: Task) -> CatalogueEntry:
         """The model itself, or its multilingual sibling where it can't do what is asked."""
@@ -103,7 +122,16 @@ class ResidentEngines:
                 f"Its operator can bring it with: scriba models pull {entry.name}",
                 field="model",
             )
-        return self._store.ensure(entry.name, cancel=cancel)
+        failed = self._failures.get(entry.name)
+        if failed is not None and self._clock() < failed[0]:
+            raise failed[1]
+        try:
+            return self._store.ensure(entry.name, cancel=cancel)
+        except ModelUnavailableError as error:
+            # A closed network is not asked again for every request: each attempt takes seconds.
+            self._failures[entry.name] = (self._clock() + _FAILURE_SECONDS, error)
+            log.warning("model cannot be had", model=entry.name, why=error.message)
+            raise
 
 
 def _not_served(

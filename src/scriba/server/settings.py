@@ -155,7 +155,9 @@ class Settings(BaseSettings):
     max_decoded_mb: int = Field(
         16_384, ge=1, description="The most decoded sound of one recording, in megabytes of 1,000,000 bytes."
     )
-    max_concurrent: int = Field(4, ge=1, le=1024, description="Requests transcribed at the same time.")
+    max_concurrent: int = Field(
+        16, ge=1, le=1024, description="Requests transcribed at the same time; they share the workers fairly."
+    )
     max_queued: int = Field(
         64, ge=0, description="Requests that may upload or wait beside those; one more is answered 503."
     )

@@ -29,6 +29,8 @@ _CHECK_SECONDS = 0.1
 """How often a wait for inference looks whether the work is still wanted."""
 _AHEAD = 0.5
 """Seconds by which encoding a later window may be put off for hearing an earlier one."""
+_AHEAD_EACH = 1.0
+"""Seconds by which each further window of one recording may be put off for others."""
 _PATIENCE = 1.0
 """Seconds a window other than the first may wait to be decoded together with others."""
 
@@ -220,7 +222,8 @@ class _Run:
             self._engine,
             priority=self._priority,
             cancel=self._cancel,
-            ahead=ahead,
+            # The further ahead, the less urgent: another user's first window goes before this one's tenth.
+            ahead=ahead + len(self._pending) * _AHEAD_EACH,
             # Somebody waits for the first words; the rest gains by being decoded together.
             patience=0.0 if window.index == 0 else _PATIENCE,
         )
