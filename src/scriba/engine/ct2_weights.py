@@ -22,7 +22,7 @@ BINARY_VERSION = 6
 """The one version read: what CTranslate2 2.19 and later writes."""
 
 _FLOAT32, _INT8, _INT16, _INT32, _FLOAT16, _BFLOAT16 = range(6)
-_DTYPES = {
+_DTYPES: dict[int, np.dtype[Any]] = {
     _FLOAT32: np.dtype("<f4"),
     _INT8: np.dtype("i1"),
     _INT16: np.dtype("<i2"),
@@ -70,9 +70,10 @@ class Ct2Weights(Mapping[str, NDArray[Any]]):
         offset, shape, kind = self._index[name]
         dtype = _DTYPES[kind]
         count = int(np.prod(shape, dtype=np.int64))
-        flat = np.frombuffer(self._map, dtype, count, offset).reshape(shape)
+        flat: NDArray[Any] = np.frombuffer(self._map, dtype, count, offset).reshape(shape)
         if kind == _BFLOAT16:
-            return (flat.astype(np.uint32) << np.uint32(16)).view(np.float32)
+            widened: NDArray[np.float32] = (flat.astype(np.uint32) << np.uint32(16)).view(np.float32)
+            return widened
         return flat
 
     def __iter__(self) -> Iterator[str]:
