@@ -20,8 +20,8 @@ from scriba.domain.options import VadOptions
 Audio = NDArray[np.float32]
 
 WINDOW_SAMPLES = 30 * SAMPLE_RATE
-_JOIN_GAP = SAMPLE_RATE
-"""A pause shorter than this stays as it is: cutting it would save little and leave an edge to be heard."""
+_JOIN_GAP = 3 * SAMPLE_RATE
+"""A pause shorter than this stays as it is: speakers mean their pauses, and words beside a cut get lost."""
 _FRAME = 512
 _FRAME_SECONDS = _FRAME / SAMPLE_RATE
 _SURE = 0.5
