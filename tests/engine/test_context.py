@@ -17,7 +17,7 @@ def phrase(start: float, end: float, tokens: int = 8) -> Phrase:
 
 
 def decoded(
-    *phrases: Phrase, avg_logprob: float = -0.3, compression_ratio: float = 1.2, consumed: float = 3.0
+    *phrases: Phrase, avg_logprob: float = -0.3, compression_ratio: float = 1.2, consumed: float = 30.0
 ) -> Decoded:
     return Decoded(phrases, consumed, 0.0, avg_logprob, compression_ratio, no_speech_prob=0.1)
 
@@ -105,6 +105,11 @@ def test_a_phrase_that_lasts_to_the_end_is() -> None:
 
 def test_sound_too_short_for_a_second_phrase_is_not_after_its_own_end() -> None:
     assert not looks_wrong(decoded(phrase(0.0, 0.08)), 0.08)
+
+
+def test_a_pass_that_stops_before_the_sound_does_is_not_believed() -> None:
+    assert looks_wrong(decoded(phrase(0.0, 2.0), consumed=2.0), 3.0)
+    assert not looks_wrong(decoded(phrase(0.0, 2.0), consumed=2.6), 3.0)
 
 
 def test_more_tokens_than_can_be_said_are_not_believed() -> None:
