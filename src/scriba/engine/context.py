@@ -96,8 +96,8 @@ def looks_wrong(decoded: Decoded, seconds: float, *, tokens: int | None = None) 
 
     True when the text repeats itself, is improbable, has more tokens than can be said in the time, stops
     before the sound does, or when a phrase begins where the sound has already ended. The last is the surest
-    sign: hardly ever seen on a result that was right. The thresholds are fixed, not the request's: they judge the
-    context, not the speech.
+    sign: hardly ever seen on a result that was right. The thresholds are fixed, not the request's: they judge
+    the context, not the speech.
 
     A pass that the request's own options hold for silence needs no second opinion: ask for that first. The
     full context would only put more words into noise.
