@@ -59,6 +59,16 @@ def test_evidence_withholds(own: Draft, reason: SuppressionReason) -> None:
     assert verdict(own) == [reason]
 
 
+def test_an_english_model_writes_no_english_over_another_language() -> None:
+    own = draft("Their hint of this impotale in the realm", avg_logprob=-0.95)
+    [found] = Guards(english_unsaid=True).judge([own])
+    assert isinstance(found, Suppressed)
+    assert found.reason is SuppressionReason.NOT_ENGLISH
+    assert Guards().judge([own]) == [own]
+    clear = draft("Turn on the light.", avg_logprob=-0.6)
+    assert Guards(english_unsaid=True).judge([clear]) == [clear]
+
+
 def test_doubt_alone_does_not_withhold_what_people_say() -> None:
     assert verdict(draft("Okay.", avg_logprob=-0.8)) == ["Okay."]
     assert verdict(draft("Hard to hear", avg_logprob=-1.4)) == ["Hard to hear"]

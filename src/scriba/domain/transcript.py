@@ -23,6 +23,8 @@ class SuppressionReason(StrEnum):
     REPETITION = "repetition"
     LOW_CONFIDENCE = "low_confidence"
     KNOWN_PHRASE = "known_phrase"
+    NOT_ENGLISH = "not_english"
+    """An English-only model heard what does not sound like English, and nobody said that it is."""
 
 
 @dataclass(frozen=True, slots=True)

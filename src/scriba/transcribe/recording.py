@@ -102,6 +102,7 @@ class _Run:
         self._guards = Guards(
             log_prob_threshold=options.decoding.log_prob_threshold or float("-inf"),
             compression_ratio_threshold=options.decoding.compression_ratio_threshold or float("inf"),
+            english_unsaid=options.language.language is None and engine.capabilities.languages == {"en"},
         )
         # Conditioning needs the text before; everything else may be heard side by side.
         self._conditioned = options.decoding.condition_on_previous_text
