@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scriba.audio.decode import open_recording
 from scriba.domain.errors import EngineError
 from scriba.engine.logmel import log_mel
-from scriba.engine.openvino_encoder import OpenVinoEncoder, Precision
+from scriba.engine.openvino_encoder import OpenVinoEncoder, Precision, openvino_worthwhile
 from scriba.engine.port import WINDOW_SAMPLES
 from tests.engine.test_ctranslate2 import bundled
 from tests.speech import two_cities
@@ -168,8 +168,13 @@ def test_refuses_what_cannot_be_built(tmp_path: Path) -> None:
         OpenVinoEncoder(bundled(), streams=1, precision="f16")  # type: ignore[arg-type]
 
 
+def test_is_worthwhile_where_the_cpu_has_bfloat16() -> None:
+    assert openvino_worthwhile() == has_bfloat16()
+
+
 def test_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scriba.engine.openvino_encoder.openvino_available", lambda: False)
+    assert not openvino_worthwhile()
     with pytest.raises(EngineError, match=r"scriba\[openvino\]"):
         OpenVinoEncoder(bundled(), streams=1)
 
