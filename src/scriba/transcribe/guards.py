@@ -37,7 +37,7 @@ class Guards:
     log_prob_threshold: float = -1.0
     compression_ratio_threshold: float = 2.4
     english_unsaid: bool = False
-    """The model speaks only English, and the caller named no language."""
+    """The model speaks only English, and the caller named neither the language nor the model."""
     _recent: list[str] = field(default_factory=list, init=False)
 
     def judge(self, drafts: Sequence[Draft]) -> list[Draft | Suppressed]:

@@ -102,7 +102,7 @@ class _Run:
         self._guards = Guards(
             log_prob_threshold=options.decoding.log_prob_threshold or float("-inf"),
             compression_ratio_threshold=options.decoding.compression_ratio_threshold or float("inf"),
-            english_unsaid=options.language.language is None and engine.capabilities.languages == {"en"},
+            english_unsaid=_english_unsaid(engine, options),
         )
         # Conditioning needs the text before; everything else may be heard side by side.
         self._conditioned = options.decoding.condition_on_previous_text
@@ -304,6 +304,12 @@ class _Run:
             for token in phrase.phrase.tokens
         )
         self._previous = (self._previous + said)[-448:]
+
+
+def _english_unsaid(engine: Engine, options: TranscribeOptions) -> bool:
+    """Nobody said that the recording is English: neither by naming it nor by naming an English-only model."""
+    chosen = options.language.language is not None or options.model == engine.model
+    return engine.capabilities.languages == {"en"} and not chosen
 
 
 def _encode(window: Window, *, detect: bool) -> Flow[tuple[Encoded, LanguageGuess | None]]:
