@@ -123,3 +123,10 @@ def test_more_tokens_than_can_be_said_are_not_believed() -> None:
 def test_a_pass_stopped_at_the_most_tokens_always_looks_wrong(seconds: float) -> None:
     assert looks_wrong(decoded(phrase(0.0, seconds)), seconds, tokens=most_tokens(seconds))
     assert most_tokens(seconds) < 10 + 8 * 30 + 2
+
+
+@pytest.mark.parametrize(
+    ("model", "mode"), [("tiny", "fit"), ("tiny.en", "fit"), ("base", "full"), ("large-v3", "full")]
+)
+def test_each_model_gets_what_holds_its_accuracy(model: str, mode: str) -> None:
+    assert ContextPolicy.for_model(model).mode == mode

@@ -164,6 +164,28 @@ def test_a_second_hearing_that_does_not_convince_is_not_kept(
     assert transcript.suppressed == ()
 
 
+@pytest.mark.parametrize(
+    ("short", "expected", "passes"),
+    [
+        (says("quick and right", seconds=8.0), "quick and right", 1),
+        (says("runs away", seconds=8.0, avg_logprob=-1.4), "slow and right", 2),
+        (says("runs away", seconds=8.0, compression_ratio=5.0), "slow and right", 2),
+        (says("stops early", seconds=3.0, consumed=3.0), "slow and right", 2),
+    ],
+)
+def test_a_short_context_counts_only_if_nothing_speaks_against_it(
+    tmp_path: Path, scheduler: Scheduler, short: Decoded, expected: str, passes: int
+) -> None:
+    def script(encoded: FakeEncoded, request: DecodeRequest) -> Decoded:
+        return says("slow and right", seconds=encoded.seconds) if encoded.full else short
+
+    engine = FakeEngine(script=script, short_context=True)
+    own, _ = transcriber(engine, scheduler)
+    transcript = transcript_of(list(own.run(spoken(tmp_path / "a.wav", 8), TranscribeOptions())))
+    assert transcript.text == expected
+    assert len(engine.requests) == passes
+
+
 def test_withheld_text_is_told_and_listed_and_the_switch_turns_it_off(
     tmp_path: Path, scheduler: Scheduler
 ) -> None:

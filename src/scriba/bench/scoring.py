@@ -27,7 +27,7 @@ def require_scorer() -> None:
     if missing:
         raise UnsupportedOptionError(
             f"Scoring needs {' and '.join(missing)}, which this installation does not have. "
-            "In a clone, make bench ARGS=FOLDER brings them; elsewhere install them with pip."
+            "In a clone, make wer ARGS=FOLDER brings them; elsewhere install them with pip."
         )
 
 

@@ -60,6 +60,12 @@ class ContextPolicy:
     padding: float = PADDING_SECONDS
     step: float = STEP_SECONDS
 
+    @classmethod
+    def for_model(cls, model: str) -> ContextPolicy:
+        """By measurement: the tiny models lose nothing by a fitting context, larger ones up to 0.7 points of
+        word error rate, so those get all of it unless somebody decides otherwise."""
+        return cls(ContextMode.FIT if model.split(".")[0] == "tiny" else ContextMode.FULL)
+
     def __post_init__(self) -> None:
         for name in ("padding", "step"):
             value = getattr(self, name)

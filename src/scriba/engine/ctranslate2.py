@@ -7,6 +7,7 @@ import os
 import zlib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 import ctranslate2
@@ -18,7 +19,9 @@ from scriba.domain.errors import EngineError
 from scriba.domain.transcript import Task
 from scriba.engine.alignment import word_times
 from scriba.engine.allocator import tune_allocator
+from scriba.engine.context import FULL_FRAMES, ContextPolicy, most_tokens
 from scriba.engine.logmel import HOP, log_mel
+from scriba.engine.openvino_encoder import OpenVinoEncoder, openvino_worthwhile
 from scriba.engine.phrases import split_phrases
 from scriba.engine.port import (
     WINDOW_SAMPLES,
@@ -64,6 +67,7 @@ class _Encoded:
     output: NDArray[np.float32]
     seconds: float
     frames: int
+    full: bool
 
     @property
     def positions(self) -> int:
@@ -72,6 +76,14 @@ class _Encoded:
     @property
     def view(self) -> ctranslate2.StorageView:
         return ctranslate2.StorageView.from_array(self.output)
+
+
+class EncoderKind(StrEnum):
+    """``auto`` takes OpenVINO's where it is installed and this CPU has what makes it faster."""
+
+    AUTO = "auto"
+    CTRANSLATE2 = "ctranslate2"
+    OPENVINO = "openvino"
 
 
 class CTranslate2Engine:
@@ -86,8 +98,14 @@ class CTranslate2Engine:
         device: str = "auto",
         compute_type: str = "auto",
         layout: Layout | None = None,
+        context: ContextPolicy | None = None,
+        encoder: EncoderKind = EncoderKind.AUTO,
     ) -> None:
         """Load the weights.
+
+        Args:
+            context: how much of 30 s the encoder is given; by default what was measured for the model.
+            encoder: which library encodes on a CPU; the decoder is CTranslate2's in any case.
 
         Raises:
             EngineError: the folder holds no usable model, or the device or compute type is not to be had.
@@ -113,6 +131,8 @@ class CTranslate2Engine:
             path / "tokenizer.json", multilingual=self._whisper.is_multilingual
         )
         self._model = model
+        self._context = context or ContextPolicy.for_model(model)
+        self._encoder = _other_encoder(path, encoder, chosen) if device == "cpu" else None
         self._mel_bins = _mel_bins(path, self._whisper)
         self._capabilities = Capabilities(
             languages=self._tokenizer.languages,
@@ -132,12 +152,20 @@ class CTranslate2Engine:
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
-    def encode(self, audio: Audio) -> _Encoded:
+    def encode(self, audio: Audio, *, full: bool = False) -> _Encoded:
         if not 0 < len(audio) <= WINDOW_SAMPLES:
             raise EngineError(f"A window holds 1 to {WINDOW_SAMPLES} samples, not {len(audio)}.")
-        features = log_mel(audio, self._mel_bins)[np.newaxis]
-        output = self._whisper.encode(ctranslate2.StorageView.from_array(features), to_cpu=True)
-        return _Encoded(np.asarray(output), len(audio) / 16_000, -(-len(audio) // HOP))
+        seconds = len(audio) / 16_000
+        frames = FULL_FRAMES if full else self._context.frames_for(seconds)
+        features = log_mel(audio, self._mel_bins)[:, :frames]
+        return _Encoded(self._encode(features), seconds, -(-len(audio) // HOP), frames == FULL_FRAMES)
+
+    def _encode(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Shape ``(mel_bins, frames)`` to ``(1, frames // 2, width)``."""
+        if self._encoder is not None:
+            return self._encoder(features)[np.newaxis]
+        batch = ctranslate2.StorageView.from_array(np.ascontiguousarray(features[np.newaxis]))
+        return np.asarray(self._whisper.encode(batch, to_cpu=True))
 
     def detect_language(self, encoded: _Encoded) -> LanguageGuess:
         if not self._whisper.is_multilingual:
@@ -178,7 +206,7 @@ class CTranslate2Engine:
             length_penalty=options.length_penalty,
             repetition_penalty=options.repetition_penalty,
             no_repeat_ngram_size=options.no_repeat_ngram_size,
-            max_length=length + min(options.max_new_tokens or room, room),
+            max_length=_max_length(length, min(options.max_new_tokens or room, room, _most_tokens(batch))),
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=options.suppress_blank,
@@ -254,10 +282,27 @@ class CTranslate2Engine:
         return prompt
 
 
+def _most_tokens(batch: Sequence[tuple[_Encoded, DecodeRequest]]) -> int:
+    """Over a short context, more than can be said in the time is a runaway: it is stopped there."""
+    return max(MAX_TOKENS if encoded.full else most_tokens(encoded.seconds) for encoded, _ in batch)
+
+
+def _max_length(prompt: int, new: int) -> int:
+    """CTranslate2 generates the half of this at the most, and prompt and answer together no more than it."""
+    return min(MAX_TOKENS, max(2 * new, prompt + new))
+
+
 def compression_ratio(text: str) -> float:
     """Bytes over compressed bytes: above 2.4 the text repeats itself (openai/whisper)."""
     data = text.encode()
     return len(data) / len(zlib.compress(data))
+
+
+def _other_encoder(path: Path, kind: EncoderKind, layout: Layout) -> OpenVinoEncoder | None:
+    """OpenVINO's encoder of this model; None for CTranslate2's own."""
+    if kind is EncoderKind.CTRANSLATE2 or (kind is EncoderKind.AUTO and not openvino_worthwhile()):
+        return None
+    return OpenVinoEncoder(path, threads=layout.threads, streams=layout.workers)
 
 
 def _compute_type(asked: str, device: str) -> str:

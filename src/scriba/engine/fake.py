@@ -26,6 +26,7 @@ class FakeEncoded:
 
     audio: Audio
     seconds: float
+    full: bool = True
 
 
 Script = Callable[[FakeEncoded, DecodeRequest], Decoded]
@@ -62,6 +63,7 @@ class FakeEngine:
     guess: Guesser = _english
     cost: float = 0.0
     parallelism: int = 2
+    short_context: bool = False
     languages: frozenset[str] = frozenset({"en", "de", "fr"})
     model: str = "fake"
     requests: list[DecodeRequest] = field(default_factory=list)
@@ -85,9 +87,9 @@ class FakeEngine:
             compute_type="none",
         )
 
-    def encode(self, audio: Audio) -> FakeEncoded:
+    def encode(self, audio: Audio, *, full: bool = False) -> FakeEncoded:
         time.sleep(self.cost)
-        return FakeEncoded(audio, len(audio) / 16_000)
+        return FakeEncoded(audio, len(audio) / 16_000, full or not self.short_context)
 
     def detect_language(self, encoded: Encoded) -> LanguageGuess:
         return self.guess(_mine(encoded))

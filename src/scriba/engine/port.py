@@ -49,6 +49,11 @@ class Encoded(Protocol):
         """Seconds of sound in the window, before padding."""
         ...
 
+    @property
+    def full(self) -> bool:
+        """Whether the encoder was given the whole 30 s it was trained on, or less (``engine.context``)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LanguageGuess:
@@ -124,11 +129,12 @@ class Engine(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
-    def encode(self, audio: Audio) -> Encoded:
+    def encode(self, audio: Audio, *, full: bool = False) -> Encoded:
         """Run the encoder over one window.
 
         Args:
             audio: shape ``(n,)`` with ``0 < n <= WINDOW_SAMPLES``.
+            full: over the whole 30 s, where the engine would otherwise spare itself the silence.
         """
         ...
 

@@ -28,9 +28,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encode:
-    """Result: ``Encoded``."""
+    """Result: ``Encoded``. ``full`` as in ``Engine.encode``."""
 
     audio: Audio
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +80,8 @@ def perform(engine: Engine, steps: Sequence[Step]) -> list[Result]:
 
 def _perform_alone(engine: Engine, step: Step) -> Result:
     match step:
-        case Encode(audio):
-            return engine.encode(audio)
+        case Encode(audio, full):
+            return engine.encode(audio, full=full)
         case DetectLanguage(encoded):
             return engine.detect_language(encoded)
         case Decode(encoded, request):

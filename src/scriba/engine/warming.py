@@ -17,7 +17,7 @@ def warm_up(engine: Engine) -> None:
     request = DecodeRequest(min(engine.capabilities.languages), Task.TRANSCRIBE, options, temperature=0.0)
 
     def once(_: int) -> None:
-        engine.decode([(engine.encode(np.zeros(WINDOW_SAMPLES, dtype=np.float32)), request)])
+        engine.decode([(engine.encode(np.zeros(WINDOW_SAMPLES, dtype=np.float32), full=True), request)])
 
     workers = engine.capabilities.parallelism
     with ThreadPoolExecutor(workers, thread_name_prefix="warm-up") as pool:

@@ -13,7 +13,7 @@ from scriba.models.residency import Residency
 from scriba.server.directory import InstalledModels
 from scriba.server.model_settings import build_models
 from scriba.server.services import Services
-from scriba.server.settings import Settings
+from scriba.server.settings import ContextChoice, Settings
 from scriba.server.warming import ModelWarmer
 
 _LONGEST_SWEEP_SECONDS = 30.0
@@ -26,13 +26,16 @@ def build_services(settings: Settings) -> Services:
         SettingsError: the settings name a model that there is not.
     """
     # Only here, since they load the native libraries.
-    from scriba.engine.ctranslate2 import CTranslate2Engine, Layout
+    from scriba.engine.context import ContextMode, ContextPolicy
+    from scriba.engine.ctranslate2 import CTranslate2Engine, EncoderKind, Layout
     from scriba.engine.provider import ResidentEngines
     from scriba.engine.scheduler import Scheduler
     from scriba.transcribe.recording import RecordingTranscriber
 
     catalogue, store = build_models(settings)
     layout = Layout.for_machine(settings.workers, settings.threads)
+
+    context = None if settings.context is ContextChoice.AUTO else ContextPolicy(ContextMode(settings.context))
 
     def load(model: InstalledModel) -> Engine:
         engine = CTranslate2Engine(
@@ -42,6 +45,8 @@ def build_services(settings: Settings) -> Services:
             device=settings.device,
             compute_type=settings.compute_type,
             layout=layout,
+            context=context,
+            encoder=EncoderKind(settings.encoder),
         )
         # Its methods take the encodings it made, and nobody gives it others.
         return cast(Engine, engine)
@@ -63,7 +68,7 @@ def build_services(settings: Settings) -> Services:
         may_fetch=settings.model_allow_pull,
         fallback=settings.model_fallback,
     )
-    scheduler = Scheduler(layout.workers)
+    scheduler = Scheduler(layout.workers, max_rows=settings.batch_rows)
     limits = DecodeLimits(
         max_bytes=settings.max_upload_bytes,
         max_seconds=settings.max_audio_seconds,

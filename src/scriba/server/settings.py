@@ -44,6 +44,18 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class ContextChoice(StrEnum):
+    AUTO = "auto"
+    FIT = "fit"
+    FULL = "full"
+
+
+class EncoderChoice(StrEnum):
+    AUTO = "auto"
+    CTRANSLATE2 = "ctranslate2"
+    OPENVINO = "openvino"
+
+
 class Settings(BaseSettings):
     """The effective settings of one process. Immutable."""
 
@@ -146,6 +158,18 @@ class Settings(BaseSettings):
         0, ge=0, le=256, description="Windows decoded side by side; 0 chooses by the machine."
     )
     threads: int = Field(0, ge=0, le=256, description="Threads of each worker; 0 chooses by the machine.")
+    batch_rows: int = Field(
+        16, ge=1, le=256, description="Sequences decoded together at most; a beam of five counts five."
+    )
+    context: ContextChoice = Field(
+        ContextChoice.AUTO,
+        description="How much of Whisper's 30 s the encoder is given: `fit` what the speech needs, `full` "
+        "all, `auto` what was measured to hold the model's accuracy.",
+    )
+    encoder: EncoderChoice = Field(
+        EncoderChoice.AUTO,
+        description="What runs the encoder on a CPU: `ctranslate2`, `openvino` (an extra), or `auto`.",
+    )
 
     # Limits
     max_upload_mb: int = Field(1024, ge=1, description="The largest upload, in megabytes of 1,000,000 bytes.")

@@ -15,7 +15,7 @@ def decode_with_fallback(encoded: Encoded, request: DecodeRequest) -> Flow[Decod
     passes: list[Decoded] = []
     for temperature in options.temperatures:
         decoded: Decoded = yield Decode(encoded, replace(request, temperature=temperature))
-        if is_silence(decoded, options) or not _looks_wrong(decoded, options):
+        if is_silence(decoded, options) or not needs_another_pass(decoded, options):
             return decoded
         passes.append(decoded)
     calm = [decoded for decoded in passes if not is_repetitive(decoded, options)]
@@ -44,5 +44,6 @@ def is_silence(decoded: Decoded, options: DecodingOptions) -> bool:
     )
 
 
-def _looks_wrong(decoded: Decoded, options: DecodingOptions) -> bool:
+def needs_another_pass(decoded: Decoded, options: DecodingOptions) -> bool:
+    """By the thresholds of the request."""
     return is_repetitive(decoded, options) or is_improbable(decoded, options)
