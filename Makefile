@@ -11,7 +11,7 @@ LOCKED := $(PIP) install --quiet --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test check format bench lock upgrade clean
+.PHONY: help install serve test check format wer bench lock upgrade clean
 
 help: ## Say what the targets are
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -29,15 +29,18 @@ check: $(STAMPS)/scriba $(STAMPS)/dev ## Lint, formatting, types, import contrac
 	@$(BIN)/python scripts/locks.py check
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy src tests scripts
+	@$(BIN)/mypy src tests scripts benchmarks
 	@$(BIN)/lint-imports
 
 format: $(STAMPS)/dev ## Put the code into its form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(STAMPS)/scriba $(STAMPS)/bench ## Score recordings: make bench ARGS="FOLDER --model base"
+wer: $(STAMPS)/scriba $(STAMPS)/bench ## Score recordings: make wer ARGS="FOLDER --model base"
 	@$(BIN)/scriba bench wer $(ARGS)
+
+bench: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure speed against faster-whisper; hours; ARGS="--quick" for minutes
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(STAMPS)/uv ## Write requirements/*.txt again from pyproject.toml
 	@$(BIN)/python scripts/locks.py write $(VENV)/uv/bin/uv
@@ -81,6 +84,11 @@ $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/runtime
 
 $(STAMPS)/bench: requirements/bench.txt $(STAMPS)/runtime
 	@$(LOCKED) -r requirements/bench.txt
+	@touch $@
+
+$(STAMPS)/benchmarks: requirements/benchmarks.txt $(STAMPS)/runtime
+	@echo "Installing what the benchmarks compare with (once)"
+	@$(LOCKED) -r requirements/benchmarks.txt
 	@touch $@
 
 $(STAMPS)/uv: requirements/uv.txt $(STAMPS)/venv

@@ -56,9 +56,11 @@ def locks(root: Path) -> tuple[str, tuple[Lock, ...]]:
     runtime = tuple(project["dependencies"])
     bench = tuple(project["optional-dependencies"]["bench"])
     dev = tuple(document["dependency-groups"]["dev"])
+    benchmarks = tuple(document["dependency-groups"]["benchmarks"])
     built = (
         Lock("dev", runtime + bench + dev),
         Lock("bench", runtime + bench, within="dev"),
+        Lock("benchmarks", runtime + benchmarks, within="dev"),
         Lock("runtime", runtime, within="dev"),
         Lock("build", _plain(root / "requirements" / "build.in"), within="dev"),
         Lock("uv", _plain(root / "requirements" / "uv.in")),

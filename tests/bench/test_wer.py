@@ -210,7 +210,7 @@ def test_without_the_optional_packages_it_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("scriba.bench.scoring.find_spec", lambda name: None)
     teller = Teller(a=("one", 1, 1), b=("three", 1, 1))
-    with pytest.raises(UnsupportedOptionError, match=r"needs jiwer and whisper_normalizer.* make bench"):
+    with pytest.raises(UnsupportedOptionError, match=r"needs jiwer and whisper_normalizer.* make wer"):
         run_wer_command(folder(tmp_path), teller)
     assert not teller.asked
 

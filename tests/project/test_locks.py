@@ -40,12 +40,19 @@ def asked(lock: str) -> list[str]:
     runtime: list[str] = DOCUMENT["project"]["dependencies"]
     bench: list[str] = DOCUMENT["project"]["optional-dependencies"]["bench"]
     dev: list[str] = DOCUMENT["dependency-groups"]["dev"]
+    benchmarks: list[str] = DOCUMENT["dependency-groups"]["benchmarks"]
     build: list[str] = [*DOCUMENT["build-system"]["requires"], "editables"]
-    return {"runtime": runtime, "bench": runtime + bench, "dev": runtime + bench + dev, "build": build}[lock]
+    return {
+        "runtime": runtime,
+        "bench": runtime + bench,
+        "benchmarks": runtime + benchmarks,
+        "dev": runtime + bench + dev,
+        "build": build,
+    }[lock]
 
 
 def test_all_locks_are_there() -> None:
-    assert [lock.stem for lock in LOCKS] == ["bench", "build", "dev", "runtime", "uv"]
+    assert [lock.stem for lock in LOCKS] == ["bench", "benchmarks", "build", "dev", "runtime", "uv"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -56,7 +63,7 @@ def test_lock_holds_only_hashed_pins(lock: Path) -> None:
     assert not re.search(r"^\s*--(?!hash=)", text, re.MULTILINE), "an option such as --index-url"
 
 
-@pytest.mark.parametrize("name", ["runtime", "bench", "dev", "build"])
+@pytest.mark.parametrize("name", ["runtime", "bench", "benchmarks", "dev", "build"])
 def test_lock_covers_what_is_asked(name: str) -> None:
     locked = pins(ROOT / "requirements" / f"{name}.txt")
     for line in asked(name):
@@ -66,7 +73,7 @@ def test_lock_covers_what_is_asked(name: str) -> None:
         assert version in requirement.specifier, f"{line} but {version} is locked"
 
 
-@pytest.mark.parametrize("name", ["runtime", "bench", "build"])
+@pytest.mark.parametrize("name", ["runtime", "bench", "benchmarks", "build"])
 def test_locks_agree_with_the_development_lock(name: str) -> None:
     development = pins(ROOT / "requirements" / "dev.txt")
     for package, version in pins(ROOT / "requirements" / f"{name}.txt").items():
