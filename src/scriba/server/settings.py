@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     )
     threads: int = Field(0, ge=0, le=256, description="Threads of each worker; 0 chooses by the machine.")
     batch_rows: int = Field(
-        16, ge=1, le=256, description="Sequences decoded together at most; a beam of five counts five."
+        10, ge=1, le=256, description="Sequences decoded together at most; a beam of five counts five."
     )
     context: ContextChoice = Field(
         ContextChoice.AUTO,

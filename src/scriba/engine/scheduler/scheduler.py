@@ -44,7 +44,7 @@ class Scheduler:
         self,
         workers: int,
         *,
-        max_rows: int = 16,
+        max_rows: int = 10,
         hang_seconds: float = 300.0,
         bounds: dict[Priority, int] | None = None,
         clock: Callable[[], float] = time.monotonic,
