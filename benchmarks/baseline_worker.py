@@ -70,7 +70,7 @@ def openvino_genai(weights: str, workers: int, threads: int) -> Transcribe:  # n
     options: dict[str, Any] = {"return_timestamps": True}
     if pipeline.get_generation_config().is_multilingual:
         options["language"] = "<|en|>"
-    return _one_at_a_time(lambda audio: str(pipeline.generate(audio.tolist(), **options)))
+    return _one_at_a_time(lambda audio: str(pipeline.generate(audio.tolist(), **options).texts[0]))
 
 
 ENGINES: dict[str, tuple[Callable[[str, int, int], Transcribe], str, str]] = {
