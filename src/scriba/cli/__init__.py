@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from scriba.engine.allocator import tune_allocator
+
 INTERRUPTED = 130
 
 
@@ -19,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: what follows the program's name; None takes them from the command that started the process.
     """
+    # Before any thread exists: a thread keeps the arena it first allocated from, and only the main one grows.
+    tune_allocator()
     status = _run(arguments)
     if status == INTERRUPTED and arguments is None:
         # A native thread may still be computing, and Python must not be taken apart under it.
