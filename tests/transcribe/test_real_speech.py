@@ -15,7 +15,7 @@ from scriba.engine.port import Engine
 from scriba.engine.scheduler import Scheduler
 from scriba.transcribe.recording import RecordingTranscriber
 from tests.engine.test_ctranslate2 import bundled
-from tests.speech import SHARED, TWO_CITIES_TEXT, recordings, two_cities
+from tests.speech import TWO_CITIES_TEXT, recordings, two_cities
 from tests.transcribe.doubles import OneEngine, transcript_of
 
 
@@ -67,7 +67,7 @@ def test_noise_and_music_give_no_words(own: RecordingTranscriber, guarded_only: 
 
 @pytest.mark.speech
 def test_an_english_model_is_silent_about_other_languages_unless_told(own: RecordingTranscriber) -> None:
-    path = SHARED / "multilingual" / "picovoice_de_test_de.flac"
+    [path] = [found.path for found in recordings("multilingual") if found.path.stem == "picovoice_de_test_de"]
     transcript = hear(own, path)
     assert transcript.text == ""
     assert {entry.reason for entry in transcript.suppressed} == {SuppressionReason.NOT_ENGLISH}
