@@ -95,3 +95,12 @@ async def test_what_nobody_reads_is_refused(tmp_path: Path) -> None:
     assert twice.status_code == 422
     assert text.status_code == 415
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+
+
+async def test_what_stands_in_the_address_is_refused_not_ignored(tmp_path: Path) -> None:
+    fake = FakeTranscriber()
+    async with client(services(tmp_path, fake)) as http:
+        reply = await http.post("/transcribe?language=fr", files=upload())
+    assert reply.status_code == 422
+    assert reply.json() == {"detail": "language stands in the address; send it as a field of the form."}
+    assert fake.calls == []

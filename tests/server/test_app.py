@@ -191,14 +191,14 @@ async def test_the_log_has_the_figures_and_not_the_words(
     made = services(tmp_path, api_keys=(KEY,))
     async with client(made) as http:
         key = {"authorization": f"Bearer {KEY}"}
-        await http.post("/transcribe?secret=1", files=upload(name="diary.wav"), headers=key)
+        await http.post("/v1/audio/transcriptions?secret=1", files=upload(name="diary.wav"), headers=key)
         await http.get("/v1/models/my/secret", headers=key)
         await http.get("/secret", headers=key)
         await http.get("/health")
     text = capsys.readouterr().err
     lines = [json.loads(line) for line in text.splitlines() if '"request"' in line]
     assert [(line["path"], line["status"]) for line in lines] == [
-        ("/transcribe", 200),
+        ("/v1/audio/transcriptions", 200),
         ("/v1/models/{model:path}", 404),
         ("(no route)", 404),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from scriba.domain.errors import InvalidOptionError, UnsupportedOptionError
 
@@ -28,6 +28,19 @@ def refuse_unknown(fields: Mapping[str, object], known: Collection[str]) -> None
             raise UnsupportedOptionError(
                 f"{label} is no field of this route. It takes: {', '.join(sorted(known))}.", field=label
             )
+
+
+def refuse_query(query: Iterable[str]) -> None:
+    """Refuse by name what was put into the address, where no field is read.
+
+    Raises:
+        UnsupportedOptionError: there is something.
+    """
+    for name in query:
+        label = name if len(name) <= _SHOWN and name.isprintable() else shown(name)
+        raise UnsupportedOptionError(
+            f"{label} stands in the address; send it as a field of the form.", field=label
+        )
 
 
 def scalar(fields: Mapping[str, list[str]], name: str) -> str | None:

@@ -251,9 +251,6 @@ class CTranslate2Engine:
         groups = [self._tokenizer.words(text, language) for text in texts]
         return word_times(groups, result.alignments, result.text_token_probs, encoded.seconds)
 
-    def count_tokens(self, text: str) -> int:
-        return len(self._tokenizer.encode(text))
-
     def close(self) -> None:
         self._whisper.unload_model()
 

@@ -119,9 +119,6 @@ class FakeEngine:
     ) -> list[list[AlignedWord]]:
         return [_even(phrase) for phrase in phrases]
 
-    def count_tokens(self, text: str) -> int:
-        return len(text.split())
-
     def close(self) -> None:
         self.closed = True
 

@@ -158,10 +158,6 @@ class Engine(Protocol):
         """Word times by cross-attention and dynamic time warping, one list for each phrase."""
         ...
 
-    def count_tokens(self, text: str) -> int:
-        """How many tokens the text takes in a prompt."""
-        ...
-
     def close(self) -> None:
         """Free the weights. No call may follow."""
         ...

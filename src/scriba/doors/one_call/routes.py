@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from scriba.domain.options import LanguagePolicy
 from scriba.doors.context import DoorContext, facts_of
-from scriba.doors.forms import refuse_unknown, scalar
+from scriba.doors.forms import refuse_query, refuse_unknown, scalar
 from scriba.doors.multipart import receive_form
 from scriba.doors.one_call.wire import Detail, OneCallForm, OneCallReply
 from scriba.doors.schema import error_responses, form_body
@@ -31,6 +31,7 @@ def one_call_router(context: DoorContext) -> APIRouter:
         """The text of one recording, as soon as all of it is known."""
         with context.admission.place() as place:
             async with receive_form(request, context.uploads) as form:
+                refuse_query(request.query_params)
                 refuse_unknown(form.fields, {"language"})
                 language = LanguagePolicy.parse(scalar(form.fields, "language"))
                 policy = context.defaults.language
