@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from scriba.audio.decode import open_recording
 from scriba.domain.options import VadOptions
+from scriba.engine.port import WINDOW_SAMPLES, Audio
 from scriba.transcribe.windows import (
-    WINDOW_SAMPLES,
-    Audio,
     AudioBuffer,
     Piece,
     Speech,

@@ -62,11 +62,6 @@ class SpeechDetector:
         self._last_end: int | None = None  # of the last region, without padding
 
     @property
-    def samples_received(self) -> int:
-        """Samples pushed so far."""
-        return self._received
-
-    @property
     def earliest_pending(self) -> int:
         """No region still to be returned starts before this sample: earlier audio is not needed any more."""
         if self._waiting is not None:

@@ -185,9 +185,6 @@ class WerReport:
         return totals
 
 
-_HEADINGS = ("file", "lang", "rate", "ins", "del", "sub", "of", "unit", "audio s", "RTF")
-
-
 def _detail(counts: Counts) -> dict[str, int]:
     return asdict(counts) | {"length": counts.length}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from collections.abc import Hashable, Sequence
@@ -16,6 +15,7 @@ import structlog
 from numpy.typing import NDArray
 
 from scriba.domain.errors import EngineError
+from scriba.domain.media import SAMPLE_RATE
 from scriba.domain.transcript import Task
 from scriba.engine.alignment import word_times
 from scriba.engine.allocator import tune_allocator
@@ -133,7 +133,7 @@ class CTranslate2Engine:
         self._model = model
         self._context = context or ContextPolicy.for_model(model)
         self._encoder = _other_encoder(path, encoder, chosen) if device == "cpu" else None
-        self._mel_bins = _mel_bins(path, self._whisper)
+        self._mel_bins: int = self._whisper.n_mels
         self._capabilities = Capabilities(
             languages=self._tokenizer.languages,
             translate=translates and self._whisper.is_multilingual,
@@ -155,10 +155,11 @@ class CTranslate2Engine:
     def encode(self, audio: Audio, *, full: bool = False) -> _Encoded:
         if not 0 < len(audio) <= WINDOW_SAMPLES:
             raise EngineError(f"A window holds 1 to {WINDOW_SAMPLES} samples, not {len(audio)}.")
-        seconds = len(audio) / 16_000
+        seconds = len(audio) / SAMPLE_RATE
+        full = full or self._context.is_full(seconds)
         frames = FULL_FRAMES if full else self._context.frames_for(seconds)
         features = log_mel(audio, self._mel_bins)[:, :frames]
-        return _Encoded(self._encode(features), seconds, -(-len(audio) // HOP), frames == FULL_FRAMES)
+        return _Encoded(self._encode(features), seconds, -(-len(audio) // HOP), full)
 
     def _encode(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Shape ``(mel_bins, frames)`` to ``(1, frames // 2, width)``."""
@@ -306,14 +307,3 @@ def _compute_type(asked: str, device: str) -> str:
     if asked != "auto":
         return asked
     return "float16" if device == "cuda" else "int8"
-
-
-def _mel_bins(path: Path, whisper: ctranslate2.models.Whisper) -> int:
-    """The model knows; a preprocessor_config.json beside it is only a second opinion for old releases."""
-    known = getattr(whisper, "n_mels", None)
-    if isinstance(known, int):
-        return known
-    config = path / "preprocessor_config.json"
-    if config.is_file():
-        return int(json.loads(config.read_text(encoding="utf-8")).get("feature_size", 80))
-    return 80

@@ -10,9 +10,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from scriba.domain.media import SAMPLE_RATE
 from scriba.engine.port import WINDOW_SAMPLES, Audio
 
-SAMPLE_RATE = 16_000
 FFT_SIZE = 400
 HOP = 160
 WINDOW_FRAMES = WINDOW_SAMPLES // HOP

@@ -5,18 +5,18 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import tokenizers
 
 from scriba.domain.errors import EngineError
 from scriba.domain.language import LANGUAGES
-from scriba.domain.transcript import Task
+from scriba.domain.transcript import SPACELESS_LANGUAGES, Task
 
 TIME_PRECISION = 0.02
 """Seconds between two timestamp tokens, and between two positions of the encoder's output."""
 
-_UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue", "km", "bo"})
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -34,6 +34,8 @@ class WhisperTokenizer:
     def __init__(self, path: Path, *, multilingual: bool) -> None:
         self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
         self.multilingual = multilingual
+        # A prompt is the same for every window of a recording, and wanted twice for each.
+        self._encode = lru_cache(maxsize=64)(self._encode_now)
         self.end_of_text = self._special("<|endoftext|>")
         self.start_of_transcript = self._special("<|startoftranscript|>")
         self.start_of_previous = self._special("<|startofprev|>")
@@ -57,8 +59,10 @@ class WhisperTokenizer:
         return [self.start_of_transcript, self._languages[language], self._tasks[task]]
 
     def encode(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
+        return list(self._encode(text))
+
+    def _encode_now(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Text of ``tokens``; specials and timestamps are left out."""
@@ -79,7 +83,7 @@ class WhisperTokenizer:
         that decodes to whole characters is one.
         """
         characters = self._whole_characters(tokens)
-        if language in _UNSPACED:
+        if language in SPACELESS_LANGUAGES:
             return characters
         words: list[WordTokens] = []
         for piece in characters:

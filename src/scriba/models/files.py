@@ -74,10 +74,5 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(real, target)
 
 
-def tree_size(directory: Path) -> int:
-    """Bytes of all files directly in a directory."""
-    return sum(entry.stat().st_size for entry in directory.iterdir() if entry.is_file())
-
-
 def _megabytes(size: int) -> int:
     return -(-size // 1_000_000)

@@ -10,16 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scriba.audio.speech import SpeechDetector, SpeechRegion
 from scriba.audio.vad import SpeechProbability
 from scriba.domain.media import SAMPLE_RATE
 from scriba.domain.options import VadOptions
+from scriba.engine.port import WINDOW_SAMPLES, Audio
 
-Audio = NDArray[np.float32]
-
-WINDOW_SAMPLES = 30 * SAMPLE_RATE
 _JOIN_GAP = 3 * SAMPLE_RATE
 """A pause shorter than this stays as it is: speakers mean their pauses, and words beside a cut get lost."""
 _FRAME = 512

@@ -206,7 +206,8 @@ class Scheduler:
         try:
             job.step = go_on()
         except StopIteration as stop:
-            job.state = State.RUNNING if job.state is State.WAITING else job.state
+            if job.state is State.WAITING:  # submitted with nothing left to do
+                job.become(State.RUNNING)
             self._end(job, State.DONE, result=stop.value)
             return False
         except BaseException as error:
