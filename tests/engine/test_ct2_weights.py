@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scriba.domain.errors import EngineError
 from scriba.engine.ct2_weights import Ct2Weights
-from tests.engine.test_ctranslate2 import bundled
+from tests.speech import bundled
 
 
 class Linear(LayerSpec):  # type: ignore[misc]

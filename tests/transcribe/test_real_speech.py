@@ -14,8 +14,7 @@ from scriba.engine.ctranslate2 import CTranslate2Engine
 from scriba.engine.port import Engine
 from scriba.engine.scheduler import Scheduler
 from scriba.transcribe.recording import RecordingTranscriber
-from tests.engine.test_ctranslate2 import bundled
-from tests.speech import TWO_CITIES_TEXT, recordings, two_cities
+from tests.speech import TWO_CITIES_TEXT, bundled, recordings, two_cities
 from tests.transcribe.doubles import OneEngine, transcript_of
 
 

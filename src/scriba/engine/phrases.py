@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
-from scriba.engine.port import Phrase
+from scriba.engine.port import Decoded, Phrase
 from scriba.engine.tokenizer import WhisperTokenizer
+
+
+def decoded_text(
+    tokenizer: WhisperTokenizer,
+    tokens: Sequence[int],
+    seconds: float,
+    *,
+    temperature: float,
+    avg_logprob: float,
+    no_speech_prob: float,
+) -> Decoded:
+    """What a pass that wrote ``tokens`` over a window of ``seconds`` has heard."""
+    phrases, consumed = split_phrases(tokenizer, tokens, seconds)
+    return Decoded(
+        phrases=phrases,
+        consumed=consumed,
+        temperature=temperature,
+        avg_logprob=avg_logprob,
+        compression_ratio=compression_ratio(tokenizer.decode(tokens).strip()),
+        no_speech_prob=no_speech_prob,
+    )
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes over compressed bytes: above 2.4 the text repeats itself (openai/whisper)."""
+    data = text.encode()
+    return len(data) / len(zlib.compress(data))
 
 
 def split_phrases(

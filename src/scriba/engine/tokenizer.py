@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,11 +41,17 @@ class WhisperTokenizer:
         self.start_of_previous = self._special("<|startofprev|>")
         self.no_timestamps = self._special("<|notimestamps|>")
         self.first_timestamp = self.no_timestamps + 1
+        self.no_speech = self._tokenizer.token_to_id("<|nospeech|>") or self._special("<|nocaptions|>")
         self._tasks: dict[Task, int] = {}
         if multilingual:
             self._tasks = {task: self._special(f"<|{task}|>") for task in Task}
         ids = {code: self._tokenizer.token_to_id(f"<|{code}|>") for code in LANGUAGES}
         self._languages: dict[str, int] = {code: token for code, token in ids.items() if token is not None}
+
+    @property
+    def language_tokens(self) -> Mapping[str, int]:
+        """The token of each language that the vocabulary has one for."""
+        return self._languages
 
     @property
     def languages(self) -> frozenset[str]:

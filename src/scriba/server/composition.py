@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import cast
 
 from scriba.audio.decode import DecodeLimits
 from scriba.engine.port import Engine
@@ -27,7 +26,8 @@ def build_services(settings: Settings) -> Services:
     """
     # Only here, since they load the native libraries.
     from scriba.engine.context import ContextMode, ContextPolicy
-    from scriba.engine.ctranslate2 import CTranslate2Engine, EncoderKind, Layout
+    from scriba.engine.layout import Layout
+    from scriba.engine.loading import EngineKind, load_engine
     from scriba.engine.provider import ResidentEngines
     from scriba.engine.scheduler import Scheduler
     from scriba.transcribe.recording import RecordingTranscriber
@@ -38,18 +38,16 @@ def build_services(settings: Settings) -> Services:
     context = None if settings.context is ContextChoice.AUTO else ContextPolicy(ContextMode(settings.context))
 
     def load(model: InstalledModel) -> Engine:
-        engine = CTranslate2Engine(
+        return load_engine(
             model.path,
             model=model.name,
             translates=model.translates,
+            kind=EngineKind(settings.engine),
             device=settings.device,
             compute_type=settings.compute_type,
             layout=layout,
             context=context,
-            encoder=EncoderKind(settings.encoder),
         )
-        # Its methods take the encodings it made, and nobody gives it others.
-        return cast(Engine, engine)
 
     kept = {catalogue.default.name}
     if settings.model_fallback is not None:

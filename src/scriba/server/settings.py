@@ -50,7 +50,7 @@ class ContextChoice(StrEnum):
     FULL = "full"
 
 
-class EncoderChoice(StrEnum):
+class EngineChoice(StrEnum):
     AUTO = "auto"
     CTRANSLATE2 = "ctranslate2"
     OPENVINO = "openvino"
@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     compute_type: str = Field(
         "auto",
         min_length=1,
-        description="CTranslate2's compute type, such as `int8` or `float16`; `auto` chooses.",
+        description="CTranslate2's compute type, such as `int8` or `float16`, for CTranslate2 alone; `auto` chooses.",
     )
     workers: int = Field(
         0, ge=0, le=256, description="Windows decoded side by side; 0 chooses by the machine."
@@ -166,9 +166,10 @@ class Settings(BaseSettings):
         description="How much of Whisper's 30 s the encoder is given: `fit` what the speech needs, `full` "
         "all, `auto` what was measured to hold the model's accuracy.",
     )
-    encoder: EncoderChoice = Field(
-        EncoderChoice.AUTO,
-        description="What runs the encoder on a CPU: `ctranslate2`, `openvino` (an extra), or `auto`.",
+    engine: EngineChoice = Field(
+        EngineChoice.AUTO,
+        description="What runs the models: `ctranslate2`, `openvino`, or `auto`: OpenVINO on a CPU with "
+        "bfloat16, where it is faster, CTranslate2 elsewhere.",
     )
 
     # Limits

@@ -109,7 +109,7 @@ class _Listener:
         for start, end in gaps:
             offset = max(0.0, start - _MARGIN)
             encoded = yield self._encode(offset, min(self._window.seconds, end + _MARGIN))
-            heard = yield from self._hear(encoded, offset, (), first=False)
+            heard = yield from self._hear(encoded, offset, (), first=False, once=True)
             if _is_convincing(heard, said):
                 passes.append(heard)
         return passes
@@ -118,7 +118,16 @@ class _Listener:
         samples = slice(round(start * SAMPLE_RATE), round(end * SAMPLE_RATE))
         return Encode(self._window.audio[samples], full)
 
-    def _hear(self, encoded: Encoded, offset: float, previous: tuple[int, ...], *, first: bool) -> Flow[Pass]:
+    def _hear(
+        self,
+        encoded: Encoded,
+        offset: float,
+        previous: tuple[int, ...],
+        *,
+        first: bool,
+        once: bool = False,
+    ) -> Flow[Pass]:
+        """One pass; ``once`` where only a text that convinces at once is of use: no other temperatures then."""
         request = DecodeRequest(
             language=self._language,
             task=self._options.task,
@@ -127,7 +136,10 @@ class _Listener:
             previous=previous,
             first=first,
         )
-        encoded, decoded = yield from self._decode(encoded, offset, request)
+        if once:
+            decoded: Decoded = yield Decode(encoded, replace(request, temperature=0.0))
+        else:
+            encoded, decoded = yield from self._decode(encoded, offset, request)
         phrases = [HeardPhrase(phrase, None) for phrase in decoded.phrases]
         if phrases and self._word_times and self._wants_words(encoded, decoded, offset):
             aligned: list[list[AlignedWord]] = yield Align(

@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 
 from scriba.audio.decode import open_recording
 from scriba.domain.errors import EngineError
+from scriba.engine.ct2_weights import Ct2Weights
 from scriba.engine.logmel import log_mel
-from scriba.engine.openvino_encoder import OpenVinoEncoder, Precision, openvino_worthwhile
+from scriba.engine.openvino.encoder import OpenVinoEncoder, Precision
+from scriba.engine.openvino.runtime import Runtime, openvino_worthwhile
 from scriba.engine.port import WINDOW_SAMPLES
-from tests.engine.test_ctranslate2 import bundled
-from tests.speech import two_cities
+from tests.speech import bundled, two_cities
 
-pytest.importorskip("openvino", reason="the extra scriba[openvino] is not installed")
+pytest.importorskip("openvino", reason="openvino is not installed")
 
 Features = NDArray[np.float32]
 
-CLOSE: dict[Precision, float] = {"f32": 1e-3, "bf16": 0.03, "int8": 0.08}
+CLOSE: dict[Precision, float] = {"f32": 5e-3, "bf16": 0.04, "int8": 0.08}
 """How far the output may be from float32's, as a share of its norm. CTranslate2's own int8 is 0.06 off."""
 
 
@@ -47,7 +48,9 @@ def encoders() -> dict[str, OpenVinoEncoder]:
     made: dict[str, OpenVinoEncoder] = {}
     for precision in CLOSE:
         if precision != "bf16" or has_bfloat16():
-            made[precision] = OpenVinoEncoder(bundled(), streams=2, precision=precision)
+            made[precision] = OpenVinoEncoder(
+                Runtime.here(), Ct2Weights(bundled()), streams=2, precision=precision
+            )
     return made
 
 
@@ -61,6 +64,13 @@ def by_reference(model: ctranslate2.models.Whisper, features: Features) -> Featu
     view = ctranslate2.StorageView.from_array(np.ascontiguousarray(features[np.newaxis]))
     output: Features = np.array(model.encode(view))[0]
     return output
+
+
+def widened(output: NDArray[np.uint16] | Features) -> Features:
+    """The numbers of an output; bfloat16 is the upper half of float32."""
+    if output.dtype == np.float32:
+        return output.astype(np.float32)
+    return (output.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def distance(output: Features, expected: Features) -> float:
@@ -80,9 +90,8 @@ def test_agrees_with_ctranslate2_at_any_length_in_any_order(
     for frames in (3000, 600, 1502, 302, 2, 3000):
         part = features[:, -frames:]  # not contiguous in memory, on purpose
         output = encoders[precision](part)
-        assert output.shape == (frames // 2, 384)
-        assert output.dtype == np.float32
-        assert distance(output, by_reference(reference, part)) < CLOSE[precision]
+        assert output.shape == (1, frames // 2, 384)
+        assert distance(widened(output)[0], by_reference(reference, part)) < CLOSE[precision]
 
 
 @pytest.mark.parametrize("precision", CLOSE)
@@ -116,11 +125,11 @@ def test_concurrent_callers_each_get_their_own_answer(
 
 
 def test_a_failed_call_gives_its_stream_back(features: Features) -> None:
-    encoder = OpenVinoEncoder(bundled(), streams=1)
+    encoder = OpenVinoEncoder(Runtime.here(), Ct2Weights(bundled()), streams=1)
     for _ in range(3):
         with pytest.raises(EngineError):
             encoder(features[:, :601])
-    assert encoder(features[:, :600]).shape == (300, 384)
+    assert encoder(features[:, :600]).shape == (1, 300, 384)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system pins no threads")
@@ -145,7 +154,7 @@ def test_ctranslate2_decodes_its_output(encoders: dict[str, OpenVinoEncoder], fe
     model = ctranslate2.models.Whisper(str(bundled()), compute_type="int8", intra_threads=1)
     prompt = ["<|startoftranscript|>", "<|notimestamps|>"]
     for encoder in encoders.values():
-        output = ctranslate2.StorageView.from_array(encoder(features)[np.newaxis])
+        output = ctranslate2.StorageView.from_array(widened(encoder(features)))
         [result] = model.generate(output, [prompt], beam_size=1)
         text = "".join(result.sequences[0]).replace("Ġ", " ").lower()
         for words in ("the best of times", "the age of wisdom", "the winter of despair"):
@@ -159,13 +168,11 @@ def test_refuses_other_shapes(encoders: dict[str, OpenVinoEncoder], shape: tuple
         encoders["f32"](np.zeros(shape, dtype=np.float32))
 
 
-def test_refuses_what_cannot_be_built(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="missing or empty"):
-        OpenVinoEncoder(tmp_path, streams=1)
+def test_refuses_what_cannot_be_built() -> None:
     with pytest.raises(EngineError, match="not 1 and 0"):
-        OpenVinoEncoder(bundled(), streams=0)
+        OpenVinoEncoder(Runtime.here(), Ct2Weights(bundled()), streams=0)
     with pytest.raises(EngineError, match="not 'f16'"):
-        OpenVinoEncoder(bundled(), streams=1, precision="f16")  # type: ignore[arg-type]
+        OpenVinoEncoder(Runtime.here(), Ct2Weights(bundled()), streams=1, precision="f16")  # type: ignore[arg-type]
 
 
 def test_is_worthwhile_where_the_cpu_has_bfloat16() -> None:
@@ -173,19 +180,23 @@ def test_is_worthwhile_where_the_cpu_has_bfloat16() -> None:
 
 
 def test_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scriba.engine.openvino_encoder.openvino_available", lambda: False)
-    assert not openvino_worthwhile()
-    with pytest.raises(EngineError, match=r"scriba\[openvino\]"):
-        OpenVinoEncoder(bundled(), streams=1)
+    monkeypatch.setattr("scriba.engine.openvino.runtime.openvino_available", lambda: False)
+    openvino_worthwhile.cache_clear()
+    try:
+        assert not openvino_worthwhile()
+    finally:
+        openvino_worthwhile.cache_clear()
+    with pytest.raises(EngineError, match=r"pip install openvino"):
+        Runtime.here()
 
 
 def test_openvino_cannot_report_to_its_maker() -> None:
     """In a fresh process: its telemetry package is kept out, and its converter got the empty stand-in."""
     code = (
         "import sys\n"
-        "from scriba.engine.openvino_encoder import _load_openvino\n"
+        "from scriba.engine.openvino.runtime import Runtime\n"
         "assert 'openvino' not in sys.modules\n"
-        "_load_openvino()\n"
+        "Runtime.here()\n"
         "from openvino.tools.ovc import telemetry_utils\n"
         "assert telemetry_utils.tm.__name__ == 'openvino.tools.ovc.telemetry_stub'\n"
         "assert sys.modules['openvino_telemetry'] is None\n"

@@ -1,0 +1,38 @@
+"""A window's spectrogram, as much of it as the encoder is to be given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scriba.domain.errors import EngineError
+from scriba.domain.media import SAMPLE_RATE
+from scriba.engine.context import FULL_FRAMES, ContextPolicy
+from scriba.engine.logmel import HOP, log_mel
+from scriba.engine.port import WINDOW_SAMPLES, Audio
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """``log_mel`` of shape ``(mel_bins, frames)``; of the sound itself are ``heard`` frames, ``seconds`` long.
+    ``full`` when it is all of the 30 s."""
+
+    log_mel: NDArray[np.float32]
+    heard: int
+    seconds: float
+    full: bool
+
+
+def window_features(audio: Audio, mel_bins: int, policy: ContextPolicy, *, full: bool) -> Features:
+    """
+    Raises:
+        EngineError: the window is empty or longer than 30 s.
+    """
+    if not 0 < len(audio) <= WINDOW_SAMPLES:
+        raise EngineError(f"A window holds 1 to {WINDOW_SAMPLES} samples, not {len(audio)}.")
+    seconds = len(audio) / SAMPLE_RATE
+    full = full or policy.is_full(seconds)
+    frames = FULL_FRAMES if full else policy.frames_for(seconds)
+    return Features(log_mel(audio, mel_bins)[:, :frames], -(-len(audio) // HOP), seconds, full)

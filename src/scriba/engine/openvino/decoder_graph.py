@@ -1,0 +1,170 @@
+"""Whisper's decoder as two OpenVINO graphs, built from the weights of a CTranslate2 folder.
+
+Radford et al. 2022, section 2.2: learned positions, then pre-norm blocks of causal self-attention, attention
+to the encoder's output and a feed-forward layer; the token table is also the output projection. ``memory``
+makes every block's keys and values of the encoder's output, once for a window; ``step`` reads tokens. Reading the memory is
+what a step costs, so it is kept in bfloat16, the keys transposed and scaled, and shared by all beams of a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import openvino as ov
+from openvino import opset13 as op
+from openvino.op.util import Variable, VariableInfo
+
+from scriba.engine.ct2_weights import Ct2Weights
+from scriba.engine.openvino.layers import Layers, Node, integers, join_heads, split_heads
+
+
+class DecoderGraph:
+    """Builds both graphs. Sizes: ``width``, ``heads`` of ``size`` each, ``blocks``, ``vocabulary``."""
+
+    def __init__(
+        self,
+        weights: Ct2Weights,
+        *,
+        int8: bool,
+        memory_type: str,
+        alignment_heads: Sequence[tuple[int, int]],
+    ) -> None:
+        """
+        Args:
+            int8: as in ``Layers``.
+            memory_type: element type of the encoder's output and of the keys and values made of it.
+            alignment_heads: (block, head) of the attention that ``step`` tells.
+
+        Raises:
+            KeyError: a tensor of Whisper's decoder is missing.
+        """
+        self._layers = Layers(weights, int8=int8)
+        self._int8 = int8
+        self._type = memory_type
+        self._alignment_heads = alignment_heads
+        self.vocabulary, self.width = weights["decoder/embeddings/weight"].shape
+        self.heads = int(weights["decoder/num_heads"])
+        self.size = self.width // self.heads
+        self.blocks = 0
+        while f"decoder/layer_{self.blocks}/ffn/linear_0/weight" in weights:
+            self.blocks += 1
+
+    def memory(self) -> ov.Model:
+        """Input: the encoder's output, shape ``(1, positions, width)``.
+
+        Outputs: for each block keys ``(1, heads, size, positions)`` and values ``(1, heads, positions, size)``.
+        """
+        layers = self._layers
+        encoded = op.parameter([1, -1, self.width], getattr(ov.Type, self._type), name="encoded")
+        x = op.convert(encoded, "f32") if self._type != "f32" else encoded
+        results = []
+        for block in range(self.blocks):
+            both = layers.linear(x, f"decoder/layer_{block}/attention/linear_1")
+            keys, values = op.split(both, op.constant(2), 2).outputs()
+            scale = op.constant(np.float32(self.size**-0.5))
+            keys = op.reshape(op.multiply(keys, scale), integers(0, 0, self.heads, self.size), True)
+            for part in (
+                op.transpose(keys, integers(0, 2, 3, 1)),
+                split_heads(values, self.heads, self.size),
+            ):
+                results.append(op.result(op.convert(part, self._type) if self._type != "f32" else part))
+        return ov.Model(results, [encoded], "whisper_decoder_memory")
+
+    def step(self) -> ov.Model:
+        """Inputs, in this order:
+
+        tokens and their positions, int64 ``(rows, length)``; for each row the row of the last call it goes on
+        from, int32; what is added to self-attention, float32 ``(rows or 1, 1, length, all tokens so far)``;
+        the places of the tokens whose logits are wanted, int64; the memory. There are as many rows, or
+        lengths, to a window as the quotient says.
+
+        Outputs: logits ``(rows, places, vocabulary)``; attention of the alignment heads
+        ``(windows, alignment heads, rows * length / windows, positions)``. State: keys and values of the
+        tokens so far.
+        """
+        layers = self._layers
+        integer = ov.Type.i64
+        tokens = op.parameter([-1, -1], integer, name="tokens")
+        positions = op.parameter([-1, -1], integer, name="positions")
+        parents = op.parameter([-1], ov.Type.i32, name="parents")
+        mask = op.parameter([-1, 1, -1, -1], ov.Type.f32, name="mask")
+        places = op.parameter([-1], integer, name="places")
+        memory = [
+            op.parameter(shape, getattr(ov.Type, self._type))
+            for _ in range(self.blocks)
+            for shape in ([-1, self.heads, self.size, -1], [-1, self.heads, -1, self.size])
+        ]
+        sinks: list[Node] = []
+        attention: list[Node] = []
+        embedded, projection = self._embed(tokens)
+        table = op.constant(layers.floats("decoder/position_encodings/encodings"))
+        x = op.add(embedded, op.gather(table, positions, op.constant(0)))
+        for block in range(self.blocks):
+            name = f"decoder/layer_{block}"
+            hidden = layers.norm(x, f"{name}/self_attention/layer_norm")
+            hidden, kept = self._attend_to_self(hidden, block, parents, mask)
+            sinks += kept
+            x = op.add(x, hidden)
+            hidden = layers.norm(x, f"{name}/attention/layer_norm")
+            hidden, weights = self._attend_to_memory(hidden, block, *memory[2 * block : 2 * block + 2])
+            attention += self._told(weights, block)
+            x = op.add(x, hidden)
+            hidden = layers.linear(layers.norm(x, f"{name}/ffn/layer_norm"), f"{name}/ffn/linear_0")
+            x = op.add(x, layers.linear(op.gelu(hidden, "erf"), f"{name}/ffn/linear_1"))
+        wanted = op.gather(layers.norm(x, "decoder/layer_norm"), places, op.constant(1))
+        results = [op.result(op.matmul(wanted, projection, False, True)), op.result(op.concat(attention, 1))]
+        inputs = [tokens, positions, parents, mask, places, *memory]
+        return ov.Model(results, sinks, inputs, "whisper_decoder")
+
+    def _embed(self, tokens: Node) -> tuple[Node, Node]:
+        """The tokens' vectors, and the same table for the way back."""
+        if not self._int8:
+            table = self._layers.stored("decoder/embeddings/weight")
+            return op.gather(table, tokens, op.constant(0)), table
+        numbers, scale = self._layers.quantised("decoder/embeddings/weight")
+        stored, scales = op.constant(numbers), op.constant(scale)
+        vectors = op.convert(op.gather(stored, tokens, op.constant(0)), "f32")
+        projection = op.multiply(op.convert(stored, "f32"), scales)
+        return op.multiply(vectors, op.gather(scales, tokens, op.constant(0))), projection
+
+    def _attend_to_self(self, x: Node, block: int, parents: Node, mask: Node) -> tuple[Node, list[Node]]:
+        name = f"decoder/layer_{block}/self_attention"
+        parts = op.split(self._layers.linear(x, f"{name}/linear_0"), op.constant(2), 3).outputs()
+        queries, keys, values = (split_heads(part, self.heads, self.size) for part in parts)
+        rows = op.gather(op.shape_of(x), integers(0), op.constant(0))
+        nothing = op.broadcast(
+            op.constant(np.float32(0)), op.concat([rows, integers(self.heads, 0, self.size)], 0)
+        )
+        grown, sinks = [], []
+        for kind, part in (("keys", keys), ("values", values)):
+            info = VariableInfo()
+            info.data_shape = ov.PartialShape([-1, self.heads, -1, self.size])
+            info.data_type = ov.Type.f32
+            info.variable_id = f"{kind}.{block}"
+            variable = Variable(info)
+            before = op.gather(op.read_value(nothing, variable), parents, op.constant(0))
+            together = op.concat([before, part], 2)
+            grown.append(together)
+            sinks.append(op.assign(together, variable))
+        context = op.scaled_dot_product_attention(queries, *grown, mask)
+        return self._layers.linear(join_heads(context, self.width), f"{name}/linear_1"), sinks
+
+    def _attend_to_memory(self, x: Node, block: int, keys: Node, values: Node) -> tuple[Node, Node]:
+        """Plain products, not the attention operation: that one turns the keys over in every step."""
+        name = f"decoder/layer_{block}/attention"
+        shape = op.shape_of(x)
+        windows = op.gather(op.shape_of(keys), integers(0), op.constant(0))
+        grouped = op.concat([windows, integers(-1, self.heads, self.size)], 0)
+        queries = op.reshape(self._layers.linear(x, f"{name}/linear_0"), grouped, False)
+        queries = op.transpose(queries, integers(0, 2, 1, 3))
+        weights = op.softmax(op.matmul(queries, self._wide(keys), False, False), 3)
+        context = op.transpose(op.matmul(weights, self._wide(values), False, False), integers(0, 2, 1, 3))
+        return self._layers.linear(op.reshape(context, shape, False), f"{name}/linear_2"), weights
+
+    def _wide(self, x: Node) -> Node:
+        return op.convert(x, "f32") if self._type != "f32" else x
+
+    def _told(self, weights: Node, block: int) -> list[Node]:
+        heads = [head for own, head in self._alignment_heads if own == block]
+        return [op.gather(weights, integers(*heads), op.constant(1))] if heads else []

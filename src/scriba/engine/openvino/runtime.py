@@ -1,0 +1,107 @@
+"""OpenVINO itself: whether it is there, whether it is worth while, and how graphs are compiled for this CPU."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from scriba.domain.errors import EngineError
+
+log = structlog.get_logger(__name__)
+
+_GROUP = 128
+"""Activations that share a scale in int8: fewer are more exact and slower."""
+
+
+def openvino_available() -> bool:
+    """Whether the package is installed. Imports nothing."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+@lru_cache(maxsize=1)
+def openvino_worthwhile() -> bool:
+    """Whether it may be had and beats CTranslate2 on this CPU: only bfloat16 makes it do so."""
+    return openvino_available() and Runtime.here().bfloat16
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The package, its CPU plugin, and what this CPU can do."""
+
+    core: Any
+    package: Any
+    bfloat16: bool
+
+    @staticmethod
+    def here() -> Runtime:
+        """Raises: EngineError: openvino is not installed."""
+        package = _import()
+        core = package.Core()
+        return Runtime(core, package, "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+    @property
+    def half(self) -> np.dtype[Any]:
+        """What numpy keeps a number of the type in that passes between graphs: bfloat16 as its two bytes."""
+        return np.dtype(np.uint16 if self.bfloat16 else np.float32)
+
+    @property
+    def half_name(self) -> str:
+        return "bf16" if self.bfloat16 else "f32"
+
+    def tensor(self, array: NDArray[Any]) -> Any:
+        """A tensor on the array's own memory; of bfloat16 where the array holds two-byte numbers."""
+        if array.dtype == np.uint16:
+            return self.package.Tensor(array, self.package.Shape(array.shape), self.package.Type.bf16)
+        return self.package.Tensor(array, shared_memory=True)
+
+    def compile(self, graph: Any, *, threads: int, streams: int, lowered: bool, int8: bool) -> Any:
+        """
+        Args:
+            threads: cores for each call.
+            streams: calls at once.
+            lowered: compute in bfloat16, where the CPU has it.
+            int8: quantise activations as they come, for linear layers with int8 weights.
+
+        Raises:
+            EngineError: the plugin refused the graph.
+        """
+        try:
+            return self.core.compile_model(
+                graph,
+                "CPU",
+                {
+                    "INFERENCE_NUM_THREADS": threads * streams,
+                    "NUM_STREAMS": streams,
+                    "INFERENCE_PRECISION_HINT": "bf16" if lowered and self.bfloat16 else "f32",
+                    "DYNAMIC_QUANTIZATION_GROUP_SIZE": _GROUP if int8 else 0,
+                    "KV_CACHE_PRECISION": "bf16" if lowered and self.bfloat16 else "f32",
+                    # Calls run on the caller's thread, which goes on to other work: it must not stay pinned.
+                    "ENABLE_CPU_PINNING": False,
+                },
+            )
+        except RuntimeError as error:
+            log.error("graph could not be compiled", graph=graph.get_friendly_name(), error=str(error))  # noqa: TRY400
+            raise EngineError("The model could not be compiled for this CPU by OpenVINO.") from error
+
+
+def _import() -> Any:
+    """The package, imported on first use.
+
+    ``import openvino`` also loads its converter, whose functions report to Google Analytics by way of
+    ``openvino_telemetry`` unless told not to. Nothing here calls them; taking the module's place with
+    ``None`` makes the import fail, upon which OpenVINO takes its own stub, so that nobody can.
+    """
+    if not openvino_available():
+        raise EngineError("This engine needs the package openvino: pip install openvino")
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
