@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
+import wave
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -166,3 +167,20 @@ def wav(
 def pcm16(sound: Sound) -> bytes:
     """Interleaved little-endian 16-bit samples."""
     return np.round(sound.T * 32767).astype("<i2").tobytes()
+
+
+def dts_in_wav(frame_bytes: int, frames: int = 400) -> bytes:
+    """A WAV file that says PCM and holds DTS, as discs were copied: right headers, noise in the frames."""
+    fields = (1, 1), (31, 5), (0, 1), (15, 7), (frame_bytes - 1, 14), (2, 6), (8, 4), (22, 5), (0, 45)
+    header = (0x7FFE8001).to_bytes(4, "big") + int(
+        "".join(format(value, f"0{width}b") for value, width in fields), 2
+    ).to_bytes(11, "big")
+    random = np.random.default_rng(0)
+    stream = b"".join(header + random.bytes(frame_bytes - len(header)) for _ in range(frames))
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(44_100)
+        file.writeframes(np.frombuffer(stream, ">i2").astype("<i2").tobytes())
+    return out.getvalue()

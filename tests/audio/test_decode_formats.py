@@ -12,7 +12,7 @@ import pytest
 
 from scriba.audio.decode import open_recording
 from tests.audio.decoding import decode, decode_with_recording
-from tests.audio.media import encode, frequency_of, level_of, pcm16, sine, wav
+from tests.audio.media import dts_in_wav, encode, frequency_of, level_of, pcm16, sine, wav
 
 LEVEL = 0.5 / np.sqrt(2)
 
@@ -181,3 +181,9 @@ def test_a_format_that_changes_on_the_way() -> None:
     samples = decode(first + second)
     assert len(samples) / 16_000 == pytest.approx(4, abs=0.3)
     assert frequency_of(samples) == pytest.approx(440, abs=1)
+
+
+@pytest.mark.parametrize("frame_bytes", [1_006, 2_048, 8_192])
+def test_dts_in_a_wav_file_is_not_taken_for_pcm(frame_bytes: int) -> None:
+    with open_recording(io.BytesIO(dts_in_wav(frame_bytes))) as recording:
+        assert recording.info.codec == "dts"

@@ -56,7 +56,7 @@ class Downmixer:
         return mixed
 
     def _weights(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        power = np.einsum("cs,cs->c", block, block, dtype=np.float64) / max(1, block.shape[1])
+        power = np.array([np.dot(channel, channel) for channel in block], np.float64) / max(1, block.shape[1])
         self._loudest = np.maximum(self._loudest, np.sqrt(power))
         top = self._loudest.max()
         sounding = self._loudest >= DEAD_BELOW * top if top > 0 else np.ones(len(self._base), bool)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.plane import AudioPlane
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
@@ -24,34 +27,51 @@ def frame_kind(frame: AudioFrame) -> FrameKind:
     return frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate
 
 
-def _raw(frame: AudioFrame) -> NDArray[np.generic]:
-    """The frame's samples in its own type, shape (channels, samples)."""
-    if frame.format.name.startswith("s64"):  # PyAV's own conversion does not know it
-        planes = [np.frombuffer(bytes(plane), np.int64) for plane in frame.planes]
-        width = frame.samples * (1 if frame.format.is_planar else frame.layout.nb_channels)
-        array: NDArray[np.generic] = np.stack([plane[:width] for plane in planes])
-    else:
-        array = frame.to_ndarray()
-    if frame.format.is_planar:
-        return array
-    return array.reshape(frame.samples, frame.layout.nb_channels).T
+_TYPES: dict[str, np.dtype[Any]] = {
+    "u8": np.dtype(np.uint8),
+    "s16": np.dtype(np.int16),
+    "s32": np.dtype(np.int32),
+    "s64": np.dtype(np.int64),
+    "flt": np.dtype(np.float32),
+    "dbl": np.dtype(np.float64),
+}
+"""Sample formats by FFmpeg's names; a ``p`` behind one means a plane for each channel."""
 
 
 def to_float(frames: list[AudioFrame]) -> NDArray[np.float32]:
     """Frames of one kind, joined, shape (channels, samples), float32 with full scale at 1."""
-    joined = np.concatenate([_raw(frame) for frame in frames], axis=1)
-    if joined.dtype == np.uint8:
-        centred: NDArray[np.float32] = (joined.astype(np.float32) - np.float32(128)) / np.float32(128)
-        return centred
-    if joined.dtype.kind == "i":
-        scaled: NDArray[np.float32] = joined.astype(np.float32)
-        scaled *= 2.0 ** (1 - 8 * joined.dtype.itemsize)
-        return scaled
-    samples: NDArray[np.float32] = joined.astype(np.float32)
-    if not np.isfinite(samples).all():
-        samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    np.clip(samples, -LOUDEST, LOUDEST, out=samples)
+    name, _, channels, _ = frame_kind(frames[0])
+    dtype = _TYPES[name.removesuffix("p")]
+    samples = np.empty((channels, sum(frame.samples for frame in frames)), np.float32)
+    start = 0
+    for frame in frames:  # each sample is copied once, and converted on the way
+        count, end = frame.samples, start + frame.samples
+        if frame.format.is_planar:
+            for channel, plane in zip(samples, frame.planes, strict=True):
+                channel[start:end] = _values(plane, dtype, count)
+        else:
+            interleaved = _values(frame.planes[0], dtype, count * channels)
+            samples[:, start:end] = interleaved.reshape(count, channels).T
+        start = end
+    if dtype.kind == "f":
+        return _bounded(samples)
+    if dtype.kind == "u":
+        samples -= 128
+    samples *= 2.0 ** (1 - 8 * dtype.itemsize)
     return samples
+
+
+def _values(plane: AudioPlane, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
+    values: NDArray[Any] = np.frombuffer(plane, dtype, count)  # type: ignore[call-overload]  # it is a buffer
+    return values
+
+
+def _bounded(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Numbers that are none as silence, and nothing past ``LOUDEST``."""
+    if samples.min() >= -LOUDEST and samples.max() <= LOUDEST:  # false for what is no number, too
+        return samples
+    samples = np.where(np.isfinite(samples), samples, np.float32(0))
+    return np.clip(samples, -LOUDEST, LOUDEST, out=samples)
 
 
 class Converter:

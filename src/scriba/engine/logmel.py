@@ -17,6 +17,9 @@ FFT_SIZE = 400
 HOP = 160
 WINDOW_FRAMES = WINDOW_SAMPLES // HOP
 
+_BATCH = 250
+"""Frames computed at a time: what they need stays in a core's own cache."""
+
 _SILENCE = -10.0
 """log10 of the floor that powers are clamped to: what a frame of zeros becomes."""
 
@@ -44,17 +47,37 @@ def log_mel(audio: Audio, mel_bins: int) -> NDArray[np.float32]:
     if needed > end:
         padded[end:] = padded[end - 2 : 2 * end - 2 - needed : -1]
 
-    strided = np.lib.stride_tricks.sliding_window_view(padded, FFT_SIZE)[::HOP][:frames]
-    spectrum = np.fft.rfft(strided * _hann(), axis=-1)
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
-    mel = power.astype(np.float32, copy=False) @ mel_filters(mel_bins).T
-
-    features = np.full((mel_bins, WINDOW_FRAMES), _SILENCE, dtype=np.float32)
-    np.log10(np.maximum(mel, 1e-10).T, out=features[:, :frames])
+    features = np.empty((mel_bins, WINDOW_FRAMES), dtype=np.float32)
+    features[:, frames:] = _SILENCE
+    heard = features[:, :frames]
+    _mel_powers(padded, heard)
+    np.maximum(heard, 1e-10, out=heard)
+    np.log10(heard, out=heard)
     np.maximum(features, features.max() - 8.0, out=features)
     features += 4.0
     features /= 4.0
     return features
+
+
+def _mel_powers(padded: Audio, out: NDArray[np.float32]) -> None:
+    """Power in each mel band (rows of ``out``) of each frame (columns), some frames at a time.
+
+    Arrays over all frames at once would be megabytes each: no core's own cache holds them, and finding memory
+    for them with every window costs about as much as what is computed.
+    """
+    filters = mel_filters(len(out)).T
+    frames = np.lib.stride_tricks.sliding_window_view(padded, FFT_SIZE)[::HOP]
+    windowed = np.empty((_BATCH, FFT_SIZE), np.float32)
+    spectrum = np.empty((_BATCH, FFT_SIZE // 2 + 1), np.complex64)
+    parts = spectrum.view(np.float32)
+    power = np.empty(spectrum.shape, np.float32)
+    for start in range(0, out.shape[1], _BATCH):
+        count = min(_BATCH, out.shape[1] - start)
+        np.multiply(frames[start : start + count], _hann(), out=windowed[:count])
+        np.fft.rfft(windowed[:count], axis=-1, out=spectrum[:count])  # type: ignore[arg-type]  # stubs know doubles
+        np.square(parts[:count], out=parts[:count])
+        np.add(parts[:count, ::2], parts[:count, 1::2], out=power[:count])
+        out[:, start : start + count] = (power[:count] @ filters).T
 
 
 @lru_cache(maxsize=1)
