@@ -1,5 +1,7 @@
 """Times from attention, against the plain algorithms."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,7 +29,7 @@ def test_finds_the_cheapest_way(rows: int, columns: int, seed: int) -> None:
     path = _cheapest_path(cost)
     assert path[0] == (0, 0)
     assert path[-1] == (rows - 1, columns - 1)
-    for (row, column), (next_row, next_column) in zip(path, path[1:], strict=False):
+    for (row, column), (next_row, next_column) in itertools.pairwise(path):
         assert (next_row - row, next_column - column) in {(0, 1), (1, 0), (1, 1)}
     assert sum(float(cost[place]) for place in path) == pytest.approx(plain_cost(cost), abs=1e-4)
 

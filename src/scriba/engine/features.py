@@ -16,8 +16,8 @@ from scriba.engine.port import WINDOW_SAMPLES, Audio
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """``log_mel`` of shape ``(mel_bins, frames)``; of the sound itself are ``heard`` frames, ``seconds`` long.
-    ``full`` when it is all of the 30 s."""
+    """``log_mel`` has the shape ``(mel_bins, frames)``; the first ``heard`` frames are of sound, ``seconds``
+    of it. ``full`` when it is all of the 30 s."""
 
     log_mel: NDArray[np.float32]
     heard: int

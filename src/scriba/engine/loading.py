@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class EngineKind(StrEnum):
-    """``auto``: CTranslate2 on a GPU; OpenVINO on a CPU with bfloat16, where it is faster; else CTranslate2."""
+    """``auto``: OpenVINO on a CPU with bfloat16, where it is faster; CTranslate2 on a GPU and elsewhere."""
 
     AUTO = "auto"
     CTRANSLATE2 = "ctranslate2"

@@ -152,7 +152,8 @@ class Settings(BaseSettings):
     compute_type: str = Field(
         "auto",
         min_length=1,
-        description="CTranslate2's compute type, such as `int8` or `float16`, for CTranslate2 alone; `auto` chooses.",
+        description="CTranslate2's compute type, such as `int8` or `float16`; to name one is to choose "
+        "CTranslate2. `auto` chooses.",
     )
     workers: int = Field(
         0, ge=0, le=256, description="Windows decoded side by side; 0 chooses by the machine."

@@ -127,7 +127,7 @@ class _Listener:
         first: bool,
         once: bool = False,
     ) -> Flow[Pass]:
-        """One pass; ``once`` where only a text that convinces at once is of use: no other temperatures then."""
+        """One pass; ``once`` where only a text that convinces at once is of use: no other temperatures."""
         request = DecodeRequest(
             language=self._language,
             task=self._options.task,

@@ -84,7 +84,7 @@ class OpenVinoDecoder:
 
 
 class _Slot:
-    """What one session at a time needs, kept for the next: requests, and room for the memory of its windows."""
+    """What one session at a time needs, kept for the next: requests, and room for its windows' memory."""
 
     def __init__(self, memory: Any, step: Any) -> None:
         self.memory = memory
@@ -99,7 +99,7 @@ class _Slot:
 
 
 class DecoderSession:
-    """Some windows and what has been read of their texts. Implements ``scriba.engine.search.batch.Reader``."""
+    """Some windows and what has been read of their texts. Implements ``engine.search.batch.Reader``."""
 
     def __init__(
         self, runtime: Runtime, slot: _Slot, shapes: tuple[int, int, int], encodings: Sequence[Half]
@@ -127,8 +127,8 @@ class DecoderSession:
 
     @property
     def attention(self) -> NDArray[np.float32]:
-        """Of the tokens read last, shape ``(windows, alignment heads, tokens, positions)``; each sums to 1 over
-        the positions. The session's own until it reads on."""
+        """Of the tokens read last, shape ``(windows, alignment heads, tokens, positions)``; each sums to 1
+        over the positions. The session's own until it reads on."""
         told: NDArray[np.float32] = self._request.get_output_tensor(1).data
         return told
 
@@ -173,7 +173,7 @@ class DecoderSession:
             self._request.set_input_tensor(_FIRST_OF_MEMORY + place, self._runtime.tensor(part))
 
     def _mask(self, length: int) -> NDArray[np.float32]:
-        """Nothing that comes later, and no padding; padding itself sees itself, lest it be a division by 0."""
+        """Nothing that comes later, and no padding; padding sees itself, lest it be a division by 0."""
         places = self._length + np.arange(length)
         columns = np.arange(self._length + length)
         hidden = columns > places[:, np.newaxis]

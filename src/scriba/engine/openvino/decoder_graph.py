@@ -2,8 +2,9 @@
 
 Radford et al. 2022, section 2.2: learned positions, then pre-norm blocks of causal self-attention, attention
 to the encoder's output and a feed-forward layer; the token table is also the output projection. ``memory``
-makes every block's keys and values of the encoder's output, once for a window; ``step`` reads tokens. Reading the memory is
-what a step costs, so it is kept in bfloat16, the keys transposed and scaled, and shared by all beams of a window.
+makes every block's keys and values of the encoder's output, once for a window; ``step`` reads tokens.
+Reading the memory is most of what a step costs, so it is kept in bfloat16, the keys transposed and scaled,
+and shared by all beams of a window.
 """
 
 from __future__ import annotations
@@ -53,22 +54,19 @@ class DecoderGraph:
     def memory(self) -> ov.Model:
         """Input: the encoder's output, shape ``(1, positions, width)``.
 
-        Outputs: for each block keys ``(1, heads, size, positions)`` and values ``(1, heads, positions, size)``.
+        Outputs, for each block: keys ``(1, heads, size, positions)``, values ``(1, heads, positions, size)``.
         """
         layers = self._layers
         encoded = op.parameter([1, -1, self.width], getattr(ov.Type, self._type), name="encoded")
-        x = op.convert(encoded, "f32") if self._type != "f32" else encoded
+        x = self._wide(encoded)
         results = []
         for block in range(self.blocks):
             both = layers.linear(x, f"decoder/layer_{block}/attention/linear_1")
             keys, values = op.split(both, op.constant(2), 2).outputs()
             scale = op.constant(np.float32(self.size**-0.5))
             keys = op.reshape(op.multiply(keys, scale), integers(0, 0, self.heads, self.size), True)
-            for part in (
-                op.transpose(keys, integers(0, 2, 3, 1)),
-                split_heads(values, self.heads, self.size),
-            ):
-                results.append(op.result(op.convert(part, self._type) if self._type != "f32" else part))
+            parts = op.transpose(keys, integers(0, 2, 3, 1)), split_heads(values, self.heads, self.size)
+            results += [op.result(self._narrow(part)) for part in parts]
         return ov.Model(results, [encoded], "whisper_decoder_memory")
 
     def step(self) -> ov.Model:
@@ -164,6 +162,9 @@ class DecoderGraph:
 
     def _wide(self, x: Node) -> Node:
         return op.convert(x, "f32") if self._type != "f32" else x
+
+    def _narrow(self, x: Node) -> Node:
+        return op.convert(x, self._type) if self._type != "f32" else x
 
     def _told(self, weights: Node, block: int) -> list[Node]:
         heads = [head for own, head in self._alignment_heads if own == block]

@@ -1,4 +1,4 @@
-"""The OpenVINO adapter: Whisper on CPUs with bfloat16, the fastest engine measured there (docs/decoding.md)."""
+"""The OpenVINO adapter: the fastest engine measured on CPUs with bfloat16 (docs/decoding.md)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class OpenVinoEngine:
         """Load the weights.
 
         Args:
-            path: a folder with ``model.bin``, ``config.json`` and ``tokenizer.json``, stored in any precision.
+            path: a folder with ``model.bin``, ``config.json`` and ``tokenizer.json``, of any precision.
             context: how much of 30 s the encoder is given; by default what was measured for the model.
 
         Raises:
@@ -255,7 +255,7 @@ def _left_padded(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], list
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    grown = np.exp(logits - logits.max())
+    grown: NDArray[np.float32] = np.exp(logits - logits.max())
     grown /= grown.sum()
     return grown
 

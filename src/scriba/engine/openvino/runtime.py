@@ -1,4 +1,4 @@
-"""OpenVINO itself: whether it is there, whether it is worth while, and how graphs are compiled for this CPU."""
+"""OpenVINO itself: whether it is there and worth while, and how graphs are compiled for this CPU."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The search for text over a decoder that only knows logits: Whisper's token rules, greedy, beams and sampling."""
+"""The search for text over a decoder that knows logits only: the rules, greedy, beams, sampling."""

@@ -61,7 +61,7 @@ def search_all(reader: Reader, first: NDArray[np.float32], searches: Sequence[Se
 
 
 def _closed_up(left: Collection[int], count: int) -> list[int]:
-    """The places that are left, the last of them moved into the gaps: what lies at a place is large to move."""
+    """The places that are left, the last moved into the gaps: what lies at a place is large to move."""
     if len(left) == count:
         return list(range(count))
     spare = [place for place in left if place >= len(left)]

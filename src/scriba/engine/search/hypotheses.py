@@ -148,8 +148,10 @@ class Beam:
                 continue
             weighed = self._rules.weigh(logits[row], beam.tokens)
             base = beam.log_probability - weighed.log_sum
-            for token in _highest(weighed.logits, self.width + 1):
-                candidates.append((base + float(weighed.logits[token]), row, int(token)))
+            candidates += [
+                (base + float(weighed.logits[token]), row, int(token))
+                for token in _highest(weighed.logits, self.width + 1)
+            ]
         candidates.sort(key=lambda own: -own[0])
         grown: list[Hypothesis] = []
         parents: list[int] = []
@@ -170,7 +172,7 @@ class Beam:
             or repeats_itself(grown[0].tokens)
         ):
             return None
-        # Fewer than asked for happens where the rules leave few tokens: the places are filled with what cannot win.
+        # Where the rules leave few tokens, the places are filled with what cannot win.
         while len(self._beams) < self.width:
             self._beams.append(Hypothesis(grown[-1].tokens, -np.inf))
             parents.append(parents[-1])

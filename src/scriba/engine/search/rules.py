@@ -17,7 +17,7 @@ _NEVER = np.float32(-np.inf)
 
 @dataclass(frozen=True, slots=True)
 class SpecialTokens:
-    """Where a vocabulary's kinds of tokens lie: text below ``end``, timestamps from ``first_timestamp`` on."""
+    """Where a vocabulary's kinds of tokens lie: text before ``end``, times from ``first_timestamp`` on."""
 
     end: int
     first_timestamp: int
