@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,7 @@ class OpenVinoEngine:
             blank=tuple(config.get("suppress_ids_begin", ())),
             not_speech=tuple(config.get("suppress_ids", ())),
         )
+        self._busy = _Busy()
         self._model = model
         self._context = context or ContextPolicy.for_model(model)
         self._capabilities = Capabilities(
@@ -122,7 +124,9 @@ class OpenVinoEngine:
     def encode(self, audio: Audio, *, full: bool = False) -> _Encoded:
         features = window_features(audio, self._encoder.mel_bins, self._context, full=full)
         heard = -(-features.heard // 2)
-        return _Encoded(self._encoder(features.log_mel), features.seconds, heard, features.full)
+        with self._busy as alone:
+            output = self._encoder(features.log_mel, alone=alone)
+        return _Encoded(output, features.seconds, heard, features.full)
 
     def detect_language(self, encoded: _Encoded) -> LanguageGuess:
         tokenizer = self._tokenizer
@@ -146,7 +150,7 @@ class OpenVinoEngine:
             self._search(encoded, request, prompt)
             for (encoded, request), prompt in zip(batch, prompts, strict=True)
         ]
-        with self._decoder.session([encoded.output for encoded, _ in batch]) as session:
+        with self._busy, self._decoder.session([encoded.output for encoded, _ in batch]) as session:
             heads, pads = _left_padded([prompt.tokens[: prompt.start + 1] for prompt in prompts])
             logits = session.feed(heads, pads=pads)[:, 0]
             silent = [float(_softmax(own)[self._tokenizer.no_speech]) for own in logits]
@@ -245,6 +249,23 @@ class OpenVinoEngine:
             patience=options.patience,
             length_penalty=options.length_penalty,
         )
+
+
+class _Busy:
+    """How many calls are computing; entering tells whether there are no others."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def __enter__(self) -> bool:
+        with self._lock:
+            self._count += 1
+            return self._count == 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._count -= 1
 
 
 def _left_padded(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], list[int]]:
