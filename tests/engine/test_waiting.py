@@ -118,6 +118,13 @@ def test_a_beam_takes_its_rows() -> None:
     assert len(waiting(*jobs, rows=4).take(0.0, [])) == 1
 
 
+def test_an_engine_has_its_own_bounds() -> None:
+    jobs = [job(decode=True, beam=5) for _ in range(30)]
+    assert len(waiting(*jobs, rows=0).take(0.0, [])) == 20  # the fake engine's windows
+    wide = [job(decode=True, beam=50) for _ in range(30)]
+    assert len(waiting(*wide, rows=0).take(0.0, [])) == 2  # its rows
+
+
 def test_only_what_is_alike_is_decoded_together() -> None:
     one, two = job(decode=True, beam=1), job(decode=True, beam=2)
     own = waiting(one, two)

@@ -78,6 +78,8 @@ class FakeEngine:
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(
+            batch_windows=20,
+            batch_rows=100,
             languages=self.languages,
             translate=True,
             word_times=True,

@@ -37,6 +37,10 @@ class Capabilities:
     beam_search: bool
     parallelism: int
     """Windows worth having in flight at once."""
+    batch_windows: int
+    """Windows worth decoding together at the most."""
+    batch_rows: int
+    """Sequences worth decoding together at the most; a beam of five counts five for each window."""
     device: str
     compute_type: str
 

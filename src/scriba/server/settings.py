@@ -160,7 +160,10 @@ class Settings(BaseSettings):
     )
     threads: int = Field(0, ge=0, le=256, description="Threads of each worker; 0 chooses by the machine.")
     batch_rows: int = Field(
-        10, ge=1, le=256, description="Sequences decoded together at most; a beam of five counts five."
+        0,
+        ge=0,
+        le=256,
+        description="Sequences decoded together at most; a beam of five counts five; 0: as the engine likes.",
     )
     context: ContextChoice = Field(
         ContextChoice.AUTO,

@@ -107,7 +107,7 @@ class _Run:
         # Conditioning needs the text before; everything else may be heard side by side.
         self._conditioned = options.decoding.condition_on_previous_text
         self._encodes_first = self._conditioned or self._tracker.detects
-        self._in_flight = scheduler.in_flight(rows=options.decoding.beam_size)
+        self._in_flight = scheduler.in_flight(engine, rows=options.decoding.beam_size)
         self._pending: deque[_Pending] = deque()
         self._previous: tuple[int, ...] = ()
         self._announced: str | None = None

@@ -112,9 +112,8 @@ class DecoderSession:
         windows, positions = len(encodings), encodings[0].shape[1]
         each = windows * heads * size * positions
         room = slot.room(2 * blocks * each, runtime.half)
-        ends = ((heads, size, positions), (heads, positions, size))
         self._memory = [
-            room[place * each : (place + 1) * each].reshape(windows, *ends[place % 2])
+            room[place * each : (place + 1) * each].reshape(windows, heads, positions, size)
             for place in range(2 * blocks)
         ]
         for window, encoded in enumerate(encodings):

@@ -3,8 +3,8 @@
 Radford et al. 2022, section 2.2: learned positions, then pre-norm blocks of causal self-attention, attention
 to the encoder's output and a feed-forward layer; the token table is also the output projection. ``memory``
 makes every block's keys and values of the encoder's output, once for a window; ``step`` reads tokens.
-Reading the memory is most of what a step costs, so it is kept in bfloat16, the keys transposed and scaled,
-and shared by all beams of a window.
+Reading the memory is most of what a step costs, so it is kept in bfloat16, the keys scaled beforehand, and
+shared by all beams of a window.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class DecoderGraph:
     def memory(self) -> ov.Model:
         """Input: the encoder's output, shape ``(1, positions, width)``.
 
-        Outputs, for each block: keys ``(1, heads, size, positions)``, values ``(1, heads, positions, size)``.
+        Outputs, for each block: keys and values, each ``(1, heads, positions, size)``.
         """
         layers = self._layers
         encoded = op.parameter([1, -1, self.width], getattr(ov.Type, self._type), name="encoded")
@@ -64,9 +64,8 @@ class DecoderGraph:
             both = layers.linear(x, f"decoder/layer_{block}/attention/linear_1")
             keys, values = op.split(both, op.constant(2), 2).outputs()
             scale = op.constant(np.float32(self.size**-0.5))
-            keys = op.reshape(op.multiply(keys, scale), integers(0, 0, self.heads, self.size), True)
-            parts = op.transpose(keys, integers(0, 2, 3, 1)), split_heads(values, self.heads, self.size)
-            results += [op.result(self._narrow(part)) for part in parts]
+            parts = op.multiply(keys, scale), values
+            results += [op.result(self._narrow(split_heads(part, self.heads, self.size))) for part in parts]
         return ov.Model(results, [encoded], "whisper_decoder_memory")
 
     def step(self) -> ov.Model:
@@ -89,9 +88,8 @@ class DecoderGraph:
         mask = op.parameter([-1, 1, -1, -1], ov.Type.f32, name="mask")
         places = op.parameter([-1], integer, name="places")
         memory = [
-            op.parameter(shape, getattr(ov.Type, self._type))
-            for _ in range(self.blocks)
-            for shape in ([-1, self.heads, self.size, -1], [-1, self.heads, -1, self.size])
+            op.parameter([-1, self.heads, -1, self.size], getattr(ov.Type, self._type))
+            for _ in range(2 * self.blocks)
         ]
         sinks: list[Node] = []
         attention: list[Node] = []
@@ -149,14 +147,17 @@ class DecoderGraph:
         return self._layers.linear(join_heads(context, self.width), f"{name}/linear_1"), sinks
 
     def _attend_to_memory(self, x: Node, block: int, keys: Node, values: Node) -> tuple[Node, Node]:
-        """Plain products, not the attention operation: that one turns the keys over in every step."""
+        """Plain products, not the attention operation, which turns the keys over in every step. The keys are
+        the left factor: as the right one they would be repacked for one row of queries, which takes three
+        times as long."""
         name = f"decoder/layer_{block}/attention"
         shape = op.shape_of(x)
         windows = op.gather(op.shape_of(keys), integers(0), op.constant(0))
         grouped = op.concat([windows, integers(-1, self.heads, self.size)], 0)
         queries = op.reshape(self._layers.linear(x, f"{name}/linear_0"), grouped, False)
         queries = op.transpose(queries, integers(0, 2, 1, 3))
-        weights = op.softmax(op.matmul(queries, self._wide(keys), False, False), 3)
+        scores = op.matmul(self._wide(keys), queries, False, True)
+        weights = op.softmax(op.transpose(scores, integers(0, 1, 3, 2)), 3)
         context = op.transpose(op.matmul(weights, self._wide(values), False, False), integers(0, 2, 1, 3))
         return self._layers.linear(op.reshape(context, shape, False), f"{name}/linear_2"), weights
 

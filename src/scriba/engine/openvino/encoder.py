@@ -65,7 +65,7 @@ class OpenVinoEncoder:
         self._idle = _pool(compiled, streams)
         self._alone = self._idle
         if streams > 1:
-            # A second copy of the encoder's weights, for half the latency of whoever comes to an idle machine.
+            # A second copy of the weights, for half the latency of whoever comes to an idle machine.
             every = runtime.compile(model, threads=threads * streams, streams=1, lowered=lowered, int8=int8)
             self._alone = _pool(every, 1)
 

@@ -44,7 +44,7 @@ class Scheduler:
         self,
         workers: int,
         *,
-        max_rows: int = 10,
+        max_rows: int = 0,
         hang_seconds: float = 300.0,
         bounds: dict[Priority, int] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -52,7 +52,7 @@ class Scheduler:
         """
         Args:
             workers: batches performed at once.
-            max_rows: sequences decoded together at the most.
+            max_rows: sequences decoded together at the most; 0 leaves it to the engine.
             hang_seconds: a step that takes longer fails, and its worker is replaced.
             bounds: steps of each class that may wait.
         """
@@ -82,10 +82,10 @@ class Scheduler:
         with self._condition:
             return len(self._waiting)
 
-    def in_flight(self, rows: int) -> int:
+    def in_flight(self, engine: Engine, rows: int) -> int:
         """Windows of one recording worth having under way, each taking ``rows`` of a batch: enough for a full
         batch on every worker."""
-        return self.workers * max(1, self._waiting.max_rows // rows) + 1
+        return self.workers * self._waiting.most_windows(engine, rows) + 1
 
     def submit(
         self,

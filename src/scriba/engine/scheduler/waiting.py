@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from scriba.engine.port import Engine
 from scriba.engine.scheduler.job import Job, Priority
 from scriba.engine.steps import Decode
 
@@ -26,7 +27,7 @@ class Waiting:
 
     Args:
         workers: how many take from here.
-        max_rows: sequences decoded together at the most; a beam of five counts five.
+        max_rows: sequences decoded together at the most, whatever the engine can; 0 leaves it to the engine.
     """
 
     workers: int
@@ -105,8 +106,16 @@ class Waiting:
         rows = job.step.request.rows
         idle = max(1, self.workers - len(running))
         share = -(-(len(company) + 1) // idle)
-        return [job, *company][: max(1, min(share, self.max_rows // rows))]
+        return [job, *company][: min(share, self.most_windows(job.engine, rows))]
+
+    def most_windows(self, engine: Engine, rows: int) -> int:
+        """Windows of so many sequences each that may be decoded together."""
+        can = engine.capabilities
+        most = min(can.batch_windows, can.batch_rows // rows)
+        return max(1, min(most, self.max_rows // rows) if self.max_rows else most)
 
     def _ripe(self, job: Job, group: Sequence[Job], now: float) -> bool:
-        full = isinstance(job.step, Decode) and (len(group) + 1) * job.step.request.rows > self.max_rows
+        full = isinstance(job.step, Decode) and len(group) >= self.most_windows(
+            job.engine, job.step.request.rows
+        )
         return full or now - job.since >= job.patience
