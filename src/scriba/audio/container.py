@@ -8,6 +8,7 @@ in, only audio codecs, and bounded frames.
 from __future__ import annotations
 
 from functools import cache
+from typing import Protocol
 
 import av
 import av.codec
@@ -60,6 +61,50 @@ def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> object:  #
     raise PermissionError("media may not open other files")
 
 
+_BUFFER_BYTES = 1 << 16
+_LIVE_PROBE_BYTES = 1 << 12
+
+
+class ByteStream(Protocol):
+    """Bytes that come one after the other, without end in sight."""
+
+    def read(self, size: int = -1) -> bytes:
+        """Some bytes, waiting for the first; ``b""`` at the end."""
+        ...
+
+
+def open_live_container(stream: ByteStream) -> InputContainer:
+    """As ``open_container``, for bytes that are still coming: no more is read than the headers need.
+
+    Raises:
+        UnsupportedMediaError: they are no media of a kind in ``CONTAINERS``.
+    """
+    options = _options() | {"probesize": str(_LIVE_PROBE_BYTES), "analyzeduration": "0", "fflags": "nobuffer"}
+    try:
+        return av.open(
+            stream,
+            mode="r",
+            metadata_errors="ignore",
+            io_open=_refuse_to_open,
+            buffer_size=_LIVE_PROBE_BYTES,
+            container_options=options,
+        )
+    except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
+        raise UnsupportedMediaError(
+            "The audio is not a media stream that can be decoded: it is of an unknown kind, or corrupt.",
+            field="audio",
+        ) from error
+
+
+def _options() -> dict[str, str]:
+    return {
+        "format_whitelist": CONTAINERS,
+        "protocol_whitelist": "none",
+        "codec_whitelist": _audio_codecs(),
+        "max_streams": "64",
+    }
+
+
 def open_container(source: ByteSource) -> InputContainer:
     """Probe the bytes and read the headers.
 
@@ -73,13 +118,8 @@ def open_container(source: ByteSource) -> InputContainer:
             mode="r",
             metadata_errors="ignore",
             io_open=_refuse_to_open,
-            buffer_size=1 << 16,
-            container_options={
-                "format_whitelist": CONTAINERS,
-                "protocol_whitelist": "none",
-                "codec_whitelist": _audio_codecs(),
-                "max_streams": "64",
-            },
+            buffer_size=_BUFFER_BYTES,
+            container_options=_options(),
         )
     except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
         source.raise_stashed()

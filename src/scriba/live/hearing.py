@@ -1,0 +1,107 @@
+"""One window of a stream, heard: what follows the words that are settled already.
+
+The settled words are given to the decoder as the beginning of its answer, so that what it writes can only go
+on from them. That makes settled text consistent with whatever comes, and a hearing costs only its new words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from scriba.domain.options import DecodingOptions
+from scriba.domain.transcript import Task
+from scriba.engine.port import AlignedWord, Audio, Decoded, DecodeRequest, Encoded, LanguageGuess, Phrase
+from scriba.engine.steps import Align, Decode, DetectLanguage, Encode, Flow
+from scriba.live.joining import behind
+from scriba.transcribe.fallback import decode_with_fallback
+from scriba.transcribe.sentences import merge_punctuation
+
+
+LanguageChooser = Callable[[LanguageGuess | None], str]
+"""Which language to decode in, by what the model takes it for."""
+
+FORCED = False
+
+@dataclass(frozen=True, slots=True)
+class HearingRequest:
+    """A window and what is known of it. Times of ``settled`` are seconds from the window's start."""
+
+    audio: Audio
+    settled: tuple[AlignedWord, ...]
+    previous: tuple[int, ...]
+    language: str | None
+    """None: it must be found out first, by ``choose``."""
+    task: Task
+    options: DecodingOptions
+    detect: bool
+    last: bool
+    """The utterance ends with this window: more freedom where the text looks wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """The words behind the settled ones, with times in seconds from the window's start."""
+
+    words: tuple[AlignedWord, ...]
+    decoded: Decoded
+    language: str
+    guess: LanguageGuess | None
+    seconds: float
+
+
+def hear(request: HearingRequest, choose: LanguageChooser) -> Flow[Hearing]:
+    """Encode, detect the language where that is open, decode and align."""
+    encoded: Encoded = yield Encode(request.audio)
+    guess: LanguageGuess | None = None
+    if request.detect:
+        guess = yield DetectLanguage(encoded)
+    language = request.language if request.language is not None else choose(guess)
+    prefix = "" if not FORCED else "".join(word.text for word in request.settled).strip()
+    options = replace(request.options, prefix=prefix) if prefix else request.options
+    decoding = DecodeRequest(language, request.task, options, 0.0, request.previous, first=True)
+    decoded: Decoded
+    if request.last:
+        decoded = yield from decode_with_fallback(encoded, decoding)
+    else:
+        decoded = yield Decode(encoded, decoding)
+    words = yield from _align(encoded, request, decoded, language)
+    return Hearing(words, decoded, language, guess, encoded.seconds)
+
+
+def _align(
+    encoded: Encoded, request: HearingRequest, decoded: Decoded, language: str
+) -> Flow[tuple[AlignedWord, ...]]:
+    text = "".join(phrase.text for phrase in decoded.phrases)
+    if not text.strip():
+        return ()
+    whole = Phrase(
+        decoded.phrases[0].start,
+        decoded.phrases[-1].end,
+        text,
+        tuple(token for phrase in decoded.phrases for token in phrase.tokens),
+    )
+    [aligned] = yield Align(encoded, [whole], language, request.task)
+    if FORCED:
+        return tuple(merge_punctuation(_behind(aligned, request.settled), language))
+    words = merge_punctuation(aligned, language)
+    return tuple(words[behind(words, request.settled):])
+
+
+def _behind(words: Sequence[AlignedWord], settled: Sequence[AlignedWord]) -> list[AlignedWord]:
+    """What the answer has beyond the settled words that it begins with."""
+    length = len("".join(word.text for word in settled).strip())
+    if not length:
+        return list(words)
+    done = 0
+    for index, word in enumerate(words):
+        done += len(word.text) if index else len(word.text.lstrip())
+        if done < length:
+            continue
+        rest = list(words[index + 1 :])
+        if done > length:
+            # A comma or an ending that has come to the last settled word.
+            more = done - length
+            rest.insert(0, AlignedWord(word.end, word.end, word.text[-more:], word.probability, word.tokens[-1:]))
+        return rest
+    return []

@@ -1,0 +1,349 @@
+"""A stream listened to: what to hear next, and what is made of it. No threads, no clock, no I/O.
+
+Everything is decided by positions in the audio. While the machine keeps up, two runs over the same audio make
+the same decisions, however the audio came in and whenever it was interrupted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from scriba.domain.media import SAMPLE_RATE
+from scriba.domain.options import DecodingOptions
+from scriba.domain.transcript import Segment, Word
+from scriba.engine.port import AlignedWord, Audio, LanguageGuess
+from scriba.engine.steps import Flow
+from scriba.live.events import (
+    LanguageHeard,
+    LiveEvent,
+    Partial,
+    SegmentFinal,
+    Settled,
+    SpeechPaused,
+    SpeechStarted,
+    Withheld,
+)
+from scriba.live.hearing import Hearing, HearingRequest, hear
+from scriba.live.judging import judge
+from scriba.live.options import LiveOptions
+from scriba.live.settle import is_trusted, settled_count
+from scriba.live.voice import Endpointer, Mark, MarkKind
+from scriba.live.window import ListeningWindow, shifted
+from scriba.transcribe.languages import LanguageTracker
+from scriba.transcribe.sentences import ends_sentence, merge_punctuation, split_sentences
+
+KEEP_SECONDS = 8.0
+"""About so much audio is heard again; what lies before it is left behind at the end of a sentence."""
+LONGEST_SECONDS = 26.0
+_CONTEXT_GAP = 1.5
+"""Seconds of silence after which what was said before is no context any more."""
+_MISSED = 1.0
+"""Seconds of voice behind the last word from which words are taken to be missing."""
+_DETECT_FROM = 1.0
+"""Seconds of speech from which its language is asked for."""
+_HELPFUL = -0.7
+"""Mean log probability below which the text before is no help to what follows."""
+
+
+class Kind(Enum):
+    """Why something is heard."""
+
+    TICK = "tick"
+    PAUSE = "pause"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A window to be heard. ``end`` is the sample at which it ends."""
+
+    kind: Kind
+    end: int
+    flow: Flow[Hearing]
+
+
+class Listener:
+    """One stream. Call ``hear`` as audio comes; perform ``next_work`` and give what it returns to ``take``."""
+
+    def __init__(self, options: LiveOptions, languages: frozenset[str]) -> None:
+        self.options = options
+        self.window = ListeningWindow()
+        self.tracker = LanguageTracker(options.language, languages)
+        self._voice = Endpointer(options.endpoint)
+        self._marks: deque[Mark] = deque()
+        self._events: list[LiveEvent] = []
+        self._speaking = False
+        self._silent = True
+        self._start = 0
+        self._last_end = 0
+        self._tick = 0
+        self._heard_to = 0
+        self._pause_at: Mark | None = None
+        self._tail: tuple[AlignedWord, ...] = ()
+        self._segments = 0
+        self._language: str | None = None
+        self._announced: str | None = None
+        self._missed_again = 0
+        self._finished = False
+
+    @property
+    def received(self) -> int:
+        """Samples heard of."""
+        return self.window.audio.end
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is being said, and nothing waits."""
+        return not self._speaking and not self._marks
+
+    @property
+    def behind(self) -> float:
+        """Seconds of audio that ought to have been heard by now and were not."""
+        if self._speaking and not self._silent:
+            return max(0.0, (self._voice.position - self._tick) / SAMPLE_RATE)
+        if self._marks:
+            return max(0.0, (self._voice.position - self._marks[0].at) / SAMPLE_RATE)
+        return 0.0
+
+    def hear(self, block: Audio) -> None:
+        """Audio that has come."""
+        self.window.audio.append(block)
+        self._marks.extend(self._voice.push(block))
+
+    def end_utterance(self) -> None:
+        """The client says that what was said so far is complete (flush, commit, finish)."""
+        self._marks.extend(self._voice.end_now())
+
+    def events(self) -> list[LiveEvent]:
+        """What happened since the last call, in order."""
+        events, self._events = self._events, []
+        return events
+
+    def next_work(self, *, hurry: bool = False) -> Work | None:
+        """What to hear now; None while there is nothing.
+
+        Args:
+            hurry: the machine is full: leave out what later audio will tell better.
+        """
+        while True:
+            mark = self._marks[0] if self._marks else None
+            ticking = self._speaking and not self._silent
+            if ticking and self._tick <= self._voice.position and (mark is None or self._tick < mark.at):
+                bound = self._voice.position if mark is None else mark.at - 1
+                at = self._tick
+                step = round(self.options.settle.step * SAMPLE_RATE)
+                if hurry:
+                    at += max(0, (bound - at) // step) * step
+                self._tick = at + step
+                if self._voice.voiced_seconds(self._start, at) >= self.options.endpoint.shortest:
+                    return self._work(Kind.TICK, at)
+                continue
+            if mark is None:
+                return None
+            self._marks.popleft()
+            work = self._pass_mark(mark)
+            if work is not None:
+                return work
+
+    def take(self, work: Work, hearing: Hearing) -> None:
+        """What was heard; the events it makes come out of ``events``."""
+        self._heard_to = work.end
+        words = tuple(shifted(word, self.window.start / SAMPLE_RATE) for word in hearing.words)
+        if hearing.guess is not None and self._language is None:
+            self._decide_language(hearing.guess, sure=work.kind is Kind.PAUSE)
+        if work.kind is Kind.TICK:
+            self._take_tick(work, hearing, words)
+        else:
+            self._take_pause(work, hearing, words)
+
+    def _pass_mark(self, mark: Mark) -> Work | None:
+        match mark.kind:
+            case MarkKind.START:
+                self._begin(mark)
+            case MarkKind.RESUME:
+                self._silent = False
+                self._tick = mark.edge + round(self.options.settle.step * SAMPLE_RATE)
+            case MarkKind.PAUSE:
+                self._silent = True
+                self._pause_at = mark
+                return self._hear_pause(mark)
+            case MarkKind.END:
+                if not self._silent:
+                    # The client ended it in mid-speech: hear it to its end first.
+                    self._silent = True
+                    self._pause_at = mark
+                    self._marks.appendleft(mark)
+                    work = self._hear_pause(mark)
+                    if work is not None:
+                        return work
+                    self._marks.popleft()
+                self._end(mark)
+        return None
+
+    def _begin(self, mark: Mark) -> None:
+        padding = round(self.options.endpoint.padding * SAMPLE_RATE)
+        start = max(mark.edge - padding, self._last_end)
+        gap = (mark.edge - self._last_end) / SAMPLE_RATE
+        if not self.window.words or gap > _CONTEXT_GAP or self.window.seconds_until(mark.at) > KEEP_SECONDS:
+            self.window.begin(start)
+            if gap > _CONTEXT_GAP:
+                self.window.prompt = ()
+        self._speaking, self._silent = True, False
+        self._start = mark.edge
+        self._tail = ()
+        self._missed_again = 0
+        self._tick = mark.edge + round(self.options.settle.first * SAMPLE_RATE)
+        self._events.append(SpeechStarted(round(mark.edge / SAMPLE_RATE, 3)))
+
+    def _hear_pause(self, mark: Mark) -> Work | None:
+        if self._voice.voiced_seconds(self._start, mark.at) < self.options.endpoint.shortest:
+            return None
+        return self._work(Kind.PAUSE, mark.at)
+
+    def _end(self, mark: Mark) -> None:
+        self._speaking, self._silent = False, True
+        self._last_end = mark.edge
+        self._complete(whole=True)
+        self._events.append(SpeechPaused(round(mark.edge / SAMPLE_RATE, 3)))
+
+    def _work(self, kind: Kind, end: int) -> Work:
+        longest = self.window.start + round(LONGEST_SECONDS * SAMPLE_RATE)
+        if end > longest:  # cannot be while words are settled; sound that yields none must not grow for ever
+            self._cut(end - round(KEEP_SECONDS * SAMPLE_RATE))
+        spoken = (end - self._start) / SAMPLE_RATE
+        options = self.options
+        request = HearingRequest(
+            audio=self.window.sound(end),
+            settled=self.window.relative_words(),
+            previous=self.window.prompt,
+            language=self._language or options.language.language,
+            task=options.task,
+            options=DecodingOptions(
+                beam_size=options.beam_size if kind is Kind.PAUSE else 1,
+                initial_prompt=options.prompt,
+                hotwords=options.hotwords,
+                temperatures=(0.0, 0.4) if kind is Kind.PAUSE else (0.0,),
+            ),
+            detect=self._language is None
+            and self.tracker.detects
+            and (spoken >= _DETECT_FROM or kind is Kind.PAUSE),
+            last=kind is Kind.PAUSE,
+        )
+        return Work(kind, end, hear(request, self._choose))
+
+    def _cut(self, sample: int) -> None:
+        self._complete(whole=True)
+        self.window.begin(sample)
+        self._tail = ()
+
+    def _take_tick(self, work: Work, hearing: Hearing, words: tuple[AlignedWord, ...]) -> None:
+        count = 0
+        if self._language is not None or not self.tracker.detects:
+            count = settled_count(hearing, self.window.words, self._tail, self.options.settle)
+        self._settle(words[:count], hearing)
+        self._tail = words[count:]
+        trusted = is_trusted(hearing, self.window.words[: len(self.window.words) - count])
+        shown = self._tail if trusted or count else ()
+        self._events.append(self._partial(shown, work.end))
+        self._complete(whole=False)
+        if self.window.trim(KEEP_SECONDS, work.end, hearing.language):
+            self._heed(hearing)
+
+    def _take_pause(self, work: Work, hearing: Hearing, words: tuple[AlignedWord, ...]) -> None:
+        mark = self._pause_at
+        edge = mark.edge if mark is not None else work.end
+        kept, withheld = judge(hearing, words, self._voice, self.options)
+        self._settle(kept, hearing)
+        self._tail = ()
+        for suppressed in withheld:
+            self._events.append(Withheld(suppressed))
+        self._events.append(self._partial((), work.end))
+        self._complete(whole=False)
+        last = self.window.words[-1].end if self.window.words else self.window.start / SAMPLE_RATE
+        if self.window.trim(KEEP_SECONDS, work.end, hearing.language):
+            self._heed(hearing)
+        if kept and mark is not None and self._missed_again < 2:
+            missed = self._voice.voiced_seconds(round((last + 0.3) * SAMPLE_RATE), edge)
+            if missed >= _MISSED:
+                self._missed_again += 1
+                self._complete(whole=True)
+                self.window.begin(round((last + 0.05) * SAMPLE_RATE))
+                self._marks.appendleft(Mark(MarkKind.PAUSE, mark.at, mark.edge))
+
+    def _settle(self, words: tuple[AlignedWord, ...], hearing: Hearing) -> None:
+        if not words:
+            return
+        if self._announced != hearing.language:
+            self._announced = hearing.language
+            probability = 1.0
+            if hearing.guess is not None:
+                probability = dict(hearing.guess.probabilities).get(hearing.language, 0.0)
+            self._events.append(LanguageHeard(hearing.language, round(probability, 4)))
+        earliest = self.window.words[-1].end if self.window.words else 0.0
+        placed: list[AlignedWord] = []
+        for word in words:
+            start = max(word.start, earliest)
+            earliest = max(start, word.end)
+            placed.append(replace(word, start=round(start, 3), end=round(earliest, 3)))
+        self.window.words.extend(placed)
+        self._events.append(Settled(tuple(_word(word) for word in placed), hearing.language))
+
+    def _complete(self, *, whole: bool) -> None:
+        """Make segments of settled words: whole sentences, or everything."""
+        open_words = self.window.words[self.window.final :]
+        if not open_words:
+            return
+        language = self._announced or "en"
+        merged = merge_punctuation(open_words, language)
+        sentences = split_sentences(merged, language)
+        if not whole and not ends_sentence("".join(w.text for w in sentences[-1]).strip(), language):
+            sentences.pop()
+        count = 0
+        for sentence in sentences:
+            count += sum(len(word.tokens) for word in sentence)
+            self._events.append(SegmentFinal(self._segment(sentence, language)))
+        done = 0
+        while count > 0 and self.window.final < len(self.window.words):
+            count -= len(self.window.words[self.window.final].tokens)
+            self.window.final += 1
+            done += 1
+
+    def _segment(self, words: list[AlignedWord], language: str) -> Segment:
+        segment = Segment(
+            id=self._segments,
+            start=words[0].start,
+            end=words[-1].end,
+            text="".join(word.text for word in words).strip(),
+            language=language,
+            words=tuple(_word(word) for word in words),
+            tokens=tuple(token for word in words for token in word.tokens),
+        )
+        self._segments += 1
+        return segment
+
+    def _partial(self, words: tuple[AlignedWord, ...], end: int) -> Partial:
+        at = round(end / SAMPLE_RATE, 3)
+        if not words:
+            return Partial(at, at, "")
+        return Partial(
+            round(words[0].start, 3), round(words[-1].end, 3), "".join(word.text for word in words)
+        )
+
+    def _heed(self, hearing: Hearing) -> None:
+        """The text before is shown to the model only while it went well."""
+        if hearing.decoded.avg_logprob < _HELPFUL:
+            self.window.prompt = ()
+
+    def _choose(self, guess: LanguageGuess | None) -> str:
+        if guess is None or not self.tracker.detects:
+            return self.tracker.decide([]).language if not self.tracker.detects else "en"
+        return max(guess.probabilities, key=lambda pair: pair[1])[0]
+
+    def _decide_language(self, guess: LanguageGuess, *, sure: bool) -> None:
+        if sure or not self.tracker.needs_more([guess]):
+            self._language = self.tracker.decide([guess]).language
+
+
+def _word(word: AlignedWord) -> Word:
+    return Word(word.start, word.end, word.text, round(word.probability, 4))
