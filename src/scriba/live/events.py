@@ -32,8 +32,8 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Words that never change. ``text`` of the words keeps the space before them: joined in order, all settled
-    words of a session are its transcript."""
+    """Words that never change. Their texts keep the space before them: joined in order, all settled words of
+    a session are its transcript."""
 
     words: tuple[Word, ...]
     language: str
@@ -68,8 +68,6 @@ class Lag:
     seconds: float
 
 
-LiveEvent = (
-    SpeechStarted | SpeechPaused | Partial | Settled | SegmentFinal | LanguageHeard | Withheld | Lag
-)
+LiveEvent = SpeechStarted | SpeechPaused | Partial | Settled | SegmentFinal | LanguageHeard | Withheld | Lag
 DURABLE = (SpeechStarted, SpeechPaused, Settled, SegmentFinal, LanguageHeard, Withheld)
 """Events that are numbered, kept, and sent again to a client that missed them."""

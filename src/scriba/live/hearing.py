@@ -17,11 +17,11 @@ from scriba.live.joining import behind
 from scriba.transcribe.fallback import decode_with_fallback
 from scriba.transcribe.sentences import merge_punctuation
 
-
 LanguageChooser = Callable[[LanguageGuess | None], str]
 """Which language to decode in, by what the model takes it for."""
 
 FORCED = False
+
 
 @dataclass(frozen=True, slots=True)
 class HearingRequest:
@@ -85,7 +85,7 @@ def _align(
     if FORCED:
         return tuple(merge_punctuation(_behind(aligned, request.settled), language))
     words = merge_punctuation(aligned, language)
-    return tuple(words[behind(words, request.settled):])
+    return tuple(words[behind(words, request.settled) :])
 
 
 def _behind(words: Sequence[AlignedWord], settled: Sequence[AlignedWord]) -> list[AlignedWord]:
@@ -102,6 +102,8 @@ def _behind(words: Sequence[AlignedWord], settled: Sequence[AlignedWord]) -> lis
         if done > length:
             # A comma or an ending that has come to the last settled word.
             more = done - length
-            rest.insert(0, AlignedWord(word.end, word.end, word.text[-more:], word.probability, word.tokens[-1:]))
+            rest.insert(
+                0, AlignedWord(word.end, word.end, word.text[-more:], word.probability, word.tokens[-1:])
+            )
         return rest
     return []

@@ -27,9 +27,7 @@ def behind(words: Sequence[AlignedWord], settled: Sequence[AlignedWord]) -> int:
         previous, costs = costs, [float(row)]
         for column, own in enumerate(heard, 1):
             differs = 0.0 if own == text else 1.0
-            costs.append(
-                min(previous[column - 1] + differs, previous[column] + 1.0, costs[column - 1] + 1.0)
-            )
+            costs.append(min(previous[column - 1] + differs, previous[column] + 1.0, costs[column - 1] + 1.0))
     end = settled[-1].end
 
     def cost(cut: int) -> float:

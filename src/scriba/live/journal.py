@@ -4,8 +4,8 @@
 line of JSON for each flush or finish, with the bytes that came before it. ``events``: one line for each step
 of listening, with the events it made and the state it led to.
 
-A line counts when its line end is there. Everything is handed to the operating system at once, so that the end
-of the process loses nothing; ``sync`` makes it outlast the machine, and only then is it acknowledged.
+A line counts when its line end is there. Everything is handed to the operating system at once, so that the
+end of the process loses nothing; ``sync`` makes it outlast the machine, and only then is it acknowledged.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ _BLOCK = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """``flush`` or ``finish``, behind so many bytes of audio."""
+    """``flush`` or ``finish``, behind so many bytes of audio; ``frame`` says which frame ended there."""
 
     kind: str
     at: int
+    frame: int | None = None
 
 
 class Journal:
@@ -51,8 +52,12 @@ class Journal:
         return cls(folder)
 
     @classmethod
-    def reopen(cls, folder: Path) -> Journal:
-        """Go on with the log of a session that a process left behind; a half-written line is cut off."""
+    def reopen(cls, folder: Path, *, sequenced: bool = False) -> Journal:
+        """Go on with the log of a session that a process left behind; a half-written line is cut off.
+
+        Args:
+            sequenced: the client numbers its frames: audio behind the last whole one is cut off, too.
+        """
         for name in ("controls", "events"):
             path = folder / name
             if path.exists():
@@ -60,6 +65,8 @@ class Journal:
                 whole = data.rfind(b"\n") + 1
                 if whole < len(data):
                     os.truncate(path, whole)
+        if sequenced:
+            os.truncate(folder / "audio", max((own.at for own in read_controls(folder)), default=0))
         return cls(folder)
 
     def audio(self, data: bytes) -> None:
@@ -67,8 +74,8 @@ class Journal:
         self.received += len(data)
         self._dirty = True
 
-    def control(self, kind: str) -> None:
-        self._line(self._controls, {"kind": kind, "at": self.received})
+    def control(self, kind: str, frame: int | None = None) -> None:
+        self._line(self._controls, {"kind": kind, "at": self.received, "frame": frame})
 
     def step(self, events: Sequence[Numbered], state: dict[str, Any] | None) -> None:
         """Events that are kept, and the state they lead to; together or not at all."""
@@ -117,8 +124,16 @@ class Logged:
         for line in _lines(folder / "events"):
             events += [from_record(record) for record in line["events"]]
             state = line["state"] or state
-        controls = tuple(Control(line["kind"], line["at"]) for line in _lines(folder / "controls"))
-        return cls(meta, tuple(events), state, controls)
+        return cls(meta, tuple(events), state, read_controls(folder))
+
+    @property
+    def frame(self) -> int:
+        """Number of the last frame that is on disk; 0 where frames have none."""
+        return max((own.frame for own in self.controls if own.frame is not None), default=0)
+
+
+def read_controls(folder: Path) -> tuple[Control, ...]:
+    return tuple(Control(line["kind"], line["at"], line.get("frame")) for line in _lines(folder / "controls"))
 
 
 def audio_blocks(folder: Path, end: int, stops: Sequence[int]) -> Iterator[tuple[int, bytes]]:

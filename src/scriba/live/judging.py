@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scriba.domain.media import SAMPLE_RATE
+from scriba.domain.options import DecodingOptions
 from scriba.domain.transcript import Suppressed, Word
 from scriba.engine.port import AlignedWord
 from scriba.live.hearing import Hearing
@@ -11,7 +12,6 @@ from scriba.live.voice import Endpointer
 from scriba.transcribe.drafts import Draft
 from scriba.transcribe.fallback import is_silence
 from scriba.transcribe.guards import Guards
-from scriba.domain.options import DecodingOptions
 
 
 def judge(

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 from scriba.domain.media import SAMPLE_RATE
 from scriba.domain.options import DecodingOptions
 from scriba.domain.transcript import Segment, Word
 from scriba.engine.port import AlignedWord, Audio, LanguageGuess
 from scriba.engine.steps import Flow
+from scriba.live import snapshot
 from scriba.live.events import (
     LanguageHeard,
     LiveEvent,
@@ -25,7 +27,7 @@ from scriba.live.events import (
     SpeechStarted,
     Withheld,
 )
-from scriba.live.hearing import Hearing, HearingRequest, hear
+from scriba.live.hearing import Hearing, HearingRequest, LanguageChooser, hear
 from scriba.live.judging import judge
 from scriba.live.options import LiveOptions
 from scriba.live.settle import is_trusted, settled_count
@@ -37,8 +39,12 @@ from scriba.transcribe.sentences import ends_sentence, merge_punctuation, split_
 KEEP_SECONDS = 8.0
 """About so much audio is heard again; what lies before it is left behind at the end of a sentence."""
 LONGEST_SECONDS = 26.0
+TICK_BEAM = 1
+USE_PROMPT = True
 _CONTEXT_GAP = 1.5
 """Seconds of silence after which what was said before is no context any more."""
+_MARGIN = 0.5
+"""Seconds before speech is certain that may belong to it."""
 _MISSED = 1.0
 """Seconds of voice behind the last word from which words are taken to be missing."""
 _DETECT_FROM = 1.0
@@ -60,17 +66,25 @@ class Work:
 
     kind: Kind
     end: int
-    flow: Flow[Hearing]
+    request: HearingRequest
+    choose: LanguageChooser
+
+    def flow(self) -> Flow[Hearing]:
+        """What is to be done for it; begun anew by each call."""
+        return hear(self.request, self.choose)
 
 
 class Listener:
-    """One stream. Call ``hear`` as audio comes; perform ``next_work`` and give what it returns to ``take``."""
+    """One stream. Call ``hear`` as audio comes; perform ``next_work`` and give its result to ``take``."""
 
     def __init__(self, options: LiveOptions, languages: frozenset[str]) -> None:
         self.options = options
         self.window = ListeningWindow()
         self.tracker = LanguageTracker(options.language, languages)
         self._voice = Endpointer(options.endpoint)
+        self._voice_from = 0
+        self._marks_passed = 0
+        self._marks_to_drop = 0
         self._marks: deque[Mark] = deque()
         self._events: list[LiveEvent] = []
         self._speaking = False
@@ -80,12 +94,12 @@ class Listener:
         self._tick = 0
         self._heard_to = 0
         self._pause_at: Mark | None = None
+        self._again: Mark | None = None
         self._tail: tuple[AlignedWord, ...] = ()
         self._segments = 0
         self._language: str | None = None
         self._announced: str | None = None
         self._missed_again = 0
-        self._finished = False
 
     @property
     def received(self) -> int:
@@ -108,12 +122,29 @@ class Listener:
 
     def hear(self, block: Audio) -> None:
         """Audio that has come."""
+        known = self._voice.received - self.window.audio.end
         self.window.audio.append(block)
-        self._marks.extend(self._voice.push(block))
+        if known < len(block):
+            self._add_marks(self._voice.push(block[max(0, known) :]))
+        if self.idle:
+            self._rest()
 
     def end_utterance(self) -> None:
         """The client says that what was said so far is complete (flush, commit, finish)."""
-        self._marks.extend(self._voice.end_now())
+        self._add_marks(self._voice.end_now())
+
+    def _add_marks(self, marks: list[Mark]) -> None:
+        dropped = min(self._marks_to_drop, len(marks))
+        self._marks_to_drop -= dropped
+        self._marks.extend(marks[dropped:])
+
+    def state(self) -> dict[str, Any]:
+        """All that cannot be heard again from the audio, as JSON (``scriba.live.snapshot``)."""
+        return snapshot.take(self)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from there. The audio is to be given again from ``received`` on."""
+        snapshot.restore(self, state)
 
     def events(self) -> list[LiveEvent]:
         """What happened since the last call, in order."""
@@ -126,6 +157,11 @@ class Listener:
         Args:
             hurry: the machine is full: leave out what later audio will tell better.
         """
+        if self._again is not None:
+            again, self._again = self._again, None
+            work = self._hear_pause(again)
+            if work is not None:
+                return work
         while True:
             mark = self._marks[0] if self._marks else None
             ticking = self._speaking and not self._silent
@@ -142,6 +178,7 @@ class Listener:
             if mark is None:
                 return None
             self._marks.popleft()
+            self._marks_passed += 1
             work = self._pass_mark(mark)
             if work is not None:
                 return work
@@ -173,13 +210,27 @@ class Listener:
                     # The client ended it in mid-speech: hear it to its end first.
                     self._silent = True
                     self._pause_at = mark
-                    self._marks.appendleft(mark)
                     work = self._hear_pause(mark)
                     if work is not None:
+                        self._put_back(mark)
                         return work
-                    self._marks.popleft()
                 self._end(mark)
         return None
+
+    def _put_back(self, mark: Mark) -> None:
+        self._marks.appendleft(mark)
+        self._marks_passed -= 1
+
+    def _rest(self) -> None:
+        """In silence little of the audio is needed any more, and nothing from before the last fresh start."""
+        if self._voice.fresh_from > self._voice_from:
+            self._voice_from = self._voice.fresh_from
+            self._marks_passed = 0
+        rested = self._voice.position - self._last_end
+        if rested > (_CONTEXT_GAP + _MARGIN) * SAMPLE_RATE:
+            margin = round((self.options.endpoint.padding + _MARGIN) * SAMPLE_RATE)
+            self.window.begin(max(self.window.start, self._voice.position - margin))
+            self.window.prompt = ()
 
     def _begin(self, mark: Mark) -> None:
         padding = round(self.options.endpoint.padding * SAMPLE_RATE)
@@ -193,6 +244,7 @@ class Listener:
         self._start = mark.edge
         self._tail = ()
         self._missed_again = 0
+        self._again = None
         self._tick = mark.edge + round(self.options.settle.first * SAMPLE_RATE)
         self._events.append(SpeechStarted(round(mark.edge / SAMPLE_RATE, 3)))
 
@@ -216,11 +268,11 @@ class Listener:
         request = HearingRequest(
             audio=self.window.sound(end),
             settled=self.window.relative_words(),
-            previous=self.window.prompt,
+            previous=self.window.prompt if USE_PROMPT else (),
             language=self._language or options.language.language,
             task=options.task,
             options=DecodingOptions(
-                beam_size=options.beam_size if kind is Kind.PAUSE else 1,
+                beam_size=options.beam_size if kind is Kind.PAUSE else TICK_BEAM,
                 initial_prompt=options.prompt,
                 hotwords=options.hotwords,
                 temperatures=(0.0, 0.4) if kind is Kind.PAUSE else (0.0,),
@@ -230,7 +282,7 @@ class Listener:
             and (spoken >= _DETECT_FROM or kind is Kind.PAUSE),
             last=kind is Kind.PAUSE,
         )
-        return Work(kind, end, hear(request, self._choose))
+        return Work(kind, end, request, self._choose)
 
     def _cut(self, sample: int) -> None:
         self._complete(whole=True)
@@ -269,7 +321,7 @@ class Listener:
                 self._missed_again += 1
                 self._complete(whole=True)
                 self.window.begin(round((last + 0.05) * SAMPLE_RATE))
-                self._marks.appendleft(Mark(MarkKind.PAUSE, mark.at, mark.edge))
+                self._again = mark
 
     def _settle(self, words: tuple[AlignedWord, ...], hearing: Hearing) -> None:
         if not words:

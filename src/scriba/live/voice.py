@@ -68,6 +68,14 @@ class Endpointer:
     _frames: list[float] = field(default_factory=list)
     _frames_from: int = 0
 
+    def __post_init__(self) -> None:
+        self._frames_from = self.position
+
+    @property
+    def received(self) -> int:
+        """Samples that came, those of an incomplete frame included."""
+        return self.position + len(self._rest)
+
     def push(self, block: NDArray[np.float32]) -> list[Mark]:
         """16 kHz mono float32 audio of any length in; the marks it makes, in order."""
         audio = np.concatenate((self._rest, block)) if len(self._rest) else block

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from scriba.domain.media import SAMPLE_RATE
 from scriba.engine.port import AlignedWord, Audio
-from scriba.transcribe.sentences import ends_sentence
 from scriba.live.ring import AudioRing
+from scriba.transcribe.sentences import ends_sentence
 
 MAX_PREFIX_TOKENS = 100
 """Settled words given to the decoder as the beginning of its answer: no more fit (``engine``'s prompt)."""
@@ -60,7 +60,11 @@ class ListeningWindow:
             for index, word in enumerate(self.words)
             if index + 1 <= self.final and ends_sentence(word.text.strip(), language)
         ]
-        if not cuts and (seconds > 2 * keep or self.prefix_tokens > MAX_PREFIX_TOKENS) and len(self.words) > 1:
+        if (
+            not cuts
+            and (seconds > 2 * keep or self.prefix_tokens > MAX_PREFIX_TOKENS)
+            and len(self.words) > 1
+        ):
             gaps = range(1, len(self.words))
             cuts = [max(gaps, key=lambda at: self.words[at].start - self.words[at - 1].end + at * 1e-3)]
         if not cuts:

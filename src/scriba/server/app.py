@@ -17,6 +17,7 @@ from starlette.responses import Response
 from scriba import __version__
 from scriba.domain.errors import InvalidOptionError, ScribaError
 from scriba.doors.context import DoorContext, UploadLimits
+from scriba.doors.live.routes import live_router
 from scriba.doors.one_call.routes import one_call_router
 from scriba.doors.openai.routes import openai_router
 from scriba.server.admission import Admission
@@ -51,10 +52,14 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         readiness.start()
+        if services.live is not None:
+            await services.live.start()
         try:
             yield
         finally:
             context.stopping.set()
+            if services.live is not None:
+                await services.live.stop()
             await readiness.stop()
             await asyncio.to_thread(services.close)
 
@@ -73,6 +78,8 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
     app.state.stopping = context.stopping
     app.include_router(one_call_router(context))
     app.include_router(openai_router(context))
+    if services.live is not None:
+        app.include_router(live_router(context, services.live))
     app.include_router(status_router(readiness, docs=settings.docs))
     if settings.docs:
         app.include_router(documentation_router())

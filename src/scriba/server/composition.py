@@ -8,6 +8,7 @@ from typing import cast
 
 from scriba.audio.decode import DecodeLimits
 from scriba.engine.port import Engine
+from scriba.live.service import LiveService
 from scriba.models.installed import InstalledModel
 from scriba.models.residency import Residency
 from scriba.server.directory import InstalledModels
@@ -86,6 +87,7 @@ def build_services(settings: Settings) -> Services:
         transcriber=RecordingTranscriber(engines, scheduler, limits),
         models=InstalledModels(catalogue, store, settings.model_fallback),
         warm=ModelWarmer(catalogue, store, engines, settings.model_fallback),
+        live=LiveService(engines, scheduler, settings.data_dir / "live", settings.live.limits()),
         close=close,
     )
 

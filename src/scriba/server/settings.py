@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from scriba.domain.options import TranscribeOptions
 from scriba.models.catalogue import DEFAULT_ALIASES
+from scriba.server.live_settings import LiveSettings
 from scriba.server.setting_groups import DecodingSettings, LanguageSettings, VadSettings
 from scriba.server.setting_values import default_data_dir, split_list, split_pairs
 
@@ -195,6 +196,9 @@ class Settings(BaseSettings):
     decoding: DecodingSettings = Field(default_factory=DecodingSettings, description="Search for text.")
     vad: VadSettings = Field(default_factory=VadSettings, description="Voice activity.")
     language: LanguageSettings = Field(default_factory=LanguageSettings, description="Language detection.")
+
+    # Live speech
+    live: LiveSettings = Field(default_factory=LiveSettings, description="Live sessions.")
 
     # Logging
     log_level: LogLevel = Field(LogLevel.INFO, description="The least severe message that is logged.")
