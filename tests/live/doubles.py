@@ -1,6 +1,6 @@
 """An engine that knows one recording by heart: it says the words that lie in the sound it is given.
 
-The recording is real speech, so that voice activity is real; the words are made up, one every 0.4 s of speech.
+The recording is real speech, so that voice activity is real; the words are made up, one every 0.4 s of voice.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Spoken:
 
 
 def spoken(audio: NDArray[np.float32]) -> list[Spoken]:
-    """A word for every 0.4 s of unbroken voice, each with a number of its own; every eighth ends a sentence."""
+    """A word for every 0.4 s of unbroken voice, each with its number; every eighth ends a sentence."""
     words: list[Spoken] = []
     probabilities = SpeechProbability().push(audio)
     run = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from tests.live.doubles import RATE, ByHeart, recording
 
 @pytest.fixture(scope="module")
 def audio(two_cities: Path) -> NDArray[np.float32]:
-    return recording(two_cities, 20.0)
+    return np.concatenate((recording(two_cities, 20.0), np.zeros(RATE, np.float32)))
 
 
 def listen(
@@ -67,7 +68,7 @@ def test_segments_hold_exactly_the_settled_words(audio: NDArray[np.float32]) -> 
 
     assert " ".join(segment.text for segment in segments) == text(events).strip()
     assert [segment.id for segment in segments] == list(range(len(segments)))
-    assert all(a.end <= b.start for a, b in zip(segments, segments[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(segments))
 
 
 def test_words_are_settled_soon_after_they_end(audio: NDArray[np.float32]) -> None:

@@ -146,6 +146,10 @@ class Listener:
         """Go on from there. The audio is to be given again from ``received`` on."""
         snapshot.restore(self, state)
 
+    @property
+    def has_events(self) -> bool:
+        return bool(self._events)
+
     def events(self) -> list[LiveEvent]:
         """What happened since the last call, in order."""
         events, self._events = self._events, []

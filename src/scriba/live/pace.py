@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 FULL_SECONDS = 1.0
 """Mean turnaround from which a further session would make the others late."""
-_SMOOTHING = 0.1
+_SMOOTHING = 0.25
 _FORGET_SECONDS = 5.0
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from scriba.live.options import LiveOptions
 from scriba.live.pace import Pace
 from scriba.live.records import read_options, transcript_of, write_options
 from scriba.live.session import LiveSession, SessionLimits
-from scriba.live.state import TAKES_AUDIO, WORKING, SessionState
+from scriba.live.state import WORKING, SessionState
 from scriba.live.stream import LiveStream
 
 log = structlog.get_logger(__name__)
@@ -87,6 +87,7 @@ class LiveService:
         self._sessions: dict[str, LiveSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._opening = 0
+        self._taking_up: dict[str, asyncio.Lock] = {}
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="scriba-live")
         self._sweeper: asyncio.Task[None] | None = None
         self._stopping = False
@@ -95,6 +96,11 @@ class LiveService:
     def sessions(self) -> int:
         """Sessions that are being listened to."""
         return len(self._sessions)
+
+    @property
+    def full(self) -> bool:
+        """Whether a further session would be refused."""
+        return self.sessions + self._opening >= self.limits.max_sessions or self._pace.full
 
     async def start(self) -> None:
         """Take up what an earlier process left unfinished, and begin to look after the folder."""
@@ -108,7 +114,9 @@ class LiveService:
             await asyncio.gather(self._sweeper, return_exceptions=True)
         for session in self._sessions.values():
             session.stop(SessionState.SUSPENDED)
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        while self._tasks or self._opening:
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await asyncio.sleep(0.01 if self._opening else 0)
         self._threads.shutdown(wait=False)
 
     async def open(
@@ -138,18 +146,26 @@ class LiveService:
             SessionNotFoundError: there is none.
             OverloadedError: as ``open``.
         """
-        session = self._sessions.get(id_)
-        if session is not None and session.state in WORKING:
-            return session
-        logged = await self._logged(id_)
-        if logged is None:
+        if await self._logged(id_) is None:
             raise SessionNotFoundError(f"There is no live session {id_[:60]!r}.", field="session")
-        if ended_of(logged) is not None:
-            raise SessionNotFoundError(
-                "The session has ended; its transcript can be fetched.", field="session"
-            )
-        self._admit()
-        return await self._take_up(id_, logged)
+        # Two connections, or a connection and the recovery of a start, must not take up the same log.
+        async with self._taking_up.setdefault(id_, asyncio.Lock()):
+            try:
+                session = self._sessions.get(id_)
+                if session is not None and session.state in WORKING:
+                    return session
+                if session is not None:
+                    await session.ended.wait()
+                logged = await self._logged(id_)
+                if logged is None or ended_of(logged) is not None:
+                    raise SessionNotFoundError(
+                        "The session has ended; its transcript can be fetched.", field="session"
+                    )
+                self._admit()
+                options, form = read_options(logged.meta)
+                return await self._launch(id_, options, form, logged.meta, logged)
+            finally:
+                self._taking_up.pop(id_, None)
 
     async def events(self, id_: str, after: int, until: int) -> list[Numbered]:
         """The kept events of a session with numbers above ``after``, up to ``until``."""
@@ -251,6 +267,8 @@ class LiveService:
             self._step_for(options),
             frame=(logged.frame if logged is not None else 0) if meta["sequenced"] else None,
         )
+        if self._stopping:
+            session.stop(SessionState.SUSPENDED)
         self._sessions[id_] = session
         self._tasks[id_] = asyncio.create_task(self._run(session, lease))
         return session
@@ -291,10 +309,6 @@ class LiveService:
             self._tasks.pop(session.id, None)
             await asyncio.get_running_loop().run_in_executor(None, lease.__exit__, None, None, None)
 
-    async def _take_up(self, id_: str, logged: Logged) -> LiveSession:
-        options, form = read_options(logged.meta)
-        return await self._launch(id_, replace(options), form, logged.meta, logged)
-
     async def _logged(self, id_: str) -> Logged | None:
         if not _ID.fullmatch(id_):  # never a path of somebody's making
             return None
@@ -316,23 +330,21 @@ class LiveService:
                 await asyncio.to_thread(self._expire)
 
     async def _recover(self) -> None:
-        for id_, logged in await asyncio.to_thread(self._unfinished):
-            if id_ in self._sessions:
-                continue
+        for id_ in await asyncio.to_thread(self._unfinished):
             try:
-                await self._take_up(id_, logged)
+                await self.resume(id_)
                 log.info("live session taken up from disk", session=id_)
             except ScribaError as error:
                 log.warning("live session not taken up", session=id_, why=error.message)
             except Exception:
                 log.exception("live session not taken up", session=id_)
 
-    def _unfinished(self) -> list[tuple[str, Logged]]:
+    def _unfinished(self) -> list[str]:
         found = []
         for path in self._folders():
             logged = Logged.read(path)
             if logged is not None and ended_of(logged) is None:
-                found.append((path.name, logged))
+                found.append(path.name)
         return found
 
     def _expire(self) -> None:
@@ -354,7 +366,3 @@ def ended_of(logged: Logged) -> Finished | Failed | None:
     """The event that ended the session, if one did."""
     last = logged.events[-1].event if logged.events else None
     return last if isinstance(last, (Finished, Failed)) else None
-
-
-def takes_audio(session: LiveSession) -> bool:
-    return session.state in TAKES_AUDIO

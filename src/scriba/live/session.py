@@ -222,11 +222,14 @@ class LiveSession:
             busy = True
         if self._future is None:
             busy = self._begin() or busy
+        if self._stream.has_events:  # what needed no hearing
+            self._publish(await self._in_thread(self._stream.events))
         await self._sync()
         self._tell_lag()
         if self._ending and not self._inbox and self._work is None and not busy:
             self._become(SessionState.FINISHED)
             self._publish(await self._in_thread(self._finish))
+            return True
         return busy
 
     def _finish(self) -> list[Numbered]:

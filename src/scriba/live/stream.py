@@ -106,6 +106,10 @@ class LiveStream:
     def take(self, work: Work, hearing: Hearing) -> None:
         self.listener.take(work, hearing)
 
+    @property
+    def has_events(self) -> bool:
+        return self.listener.has_events
+
     def events(self) -> list[Numbered]:
         """What happened since the last call; what is to be kept is in the log before it is returned."""
         return self._number(self.listener.events())
