@@ -138,6 +138,6 @@ def test_a_client_may_end_an_utterance_itself(audio: NDArray[np.float32]) -> Non
         listener.take(work, run_inline(work.flow(), engine))
     events = listener.events()
 
-    assert kinds[-1] is Kind.PAUSE
+    assert kinds[-1] is Kind.FINAL
     assert isinstance(events[-1], SpeechPaused)
     assert any(isinstance(event, Settled) for event in events)

@@ -57,7 +57,9 @@ class Kind(Enum):
     """Why something is heard."""
 
     TICK = "tick"
-    PAUSE = "pause"
+    """To say what seems to be said, and settle what is certain."""
+    FINAL = "final"
+    """The utterance has ended: everything is settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Listener:
         self._heard_to = 0
         self._pause_at: Mark | None = None
         self._again: Mark | None = None
+        self._unheard = True
         self._tail: tuple[AlignedWord, ...] = ()
         self._segments = 0
         self._language: str | None = None
@@ -163,7 +166,7 @@ class Listener:
         """
         if self._again is not None:
             again, self._again = self._again, None
-            work = self._hear_pause(again)
+            work = self._hear_to(Kind.FINAL, again)
             if work is not None:
                 return work
         while True:
@@ -192,11 +195,11 @@ class Listener:
         self._heard_to = work.end
         words = tuple(shifted(word, self.window.start / SAMPLE_RATE) for word in hearing.words)
         if hearing.guess is not None and self._language is None:
-            self._decide_language(hearing.guess, sure=work.kind is Kind.PAUSE)
+            self._decide_language(hearing.guess, sure=work.kind is Kind.FINAL)
         if work.kind is Kind.TICK:
             self._take_tick(work, hearing, words)
         else:
-            self._take_pause(work, hearing, words)
+            self._take_final(work, hearing, words)
 
     def _pass_mark(self, mark: Mark) -> Work | None:
         match mark.kind:
@@ -204,20 +207,18 @@ class Listener:
                 self._begin(mark)
             case MarkKind.RESUME:
                 self._silent = False
+                self._unheard = True
                 self._tick = mark.edge + round(self.options.settle.step * SAMPLE_RATE)
             case MarkKind.PAUSE:
                 self._silent = True
-                self._pause_at = mark
-                return self._hear_pause(mark)
+                return self._hear_to(Kind.TICK, mark)
             case MarkKind.END:
-                if not self._silent:
-                    # The client ended it in mid-speech: hear it to its end first.
-                    self._silent = True
+                self._silent = True
+                work = self._hear_to(Kind.FINAL, mark) if self._pause_at != mark and self._is_open() else None
+                if work is not None:
                     self._pause_at = mark
-                    work = self._hear_pause(mark)
-                    if work is not None:
-                        self._put_back(mark)
-                        return work
+                    self._put_back(mark)
+                    return work
                 self._end(mark)
         return None
 
@@ -248,14 +249,20 @@ class Listener:
         self._start = mark.edge
         self._tail = ()
         self._missed_again = 0
+        self._unheard = True
         self._again = None
         self._tick = mark.edge + round(self.options.settle.first * SAMPLE_RATE)
         self._events.append(SpeechStarted(round(mark.edge / SAMPLE_RATE, 3)))
 
-    def _hear_pause(self, mark: Mark) -> Work | None:
+    def _hear_to(self, kind: Kind, mark: Mark) -> Work | None:
+        """Up to a mark; None when there is no voice worth it."""
         if self._voice.voiced_seconds(self._start, mark.at) < self.options.endpoint.shortest:
             return None
-        return self._work(Kind.PAUSE, mark.at)
+        return self._work(kind, mark.at)
+
+    def _is_open(self) -> bool:
+        """Something of the utterance may still be unsettled."""
+        return self._unheard or bool(self._tail)
 
     def _end(self, mark: Mark) -> None:
         self._speaking, self._silent = False, True
@@ -276,15 +283,15 @@ class Listener:
             language=self._language or options.language.language,
             task=options.task,
             options=DecodingOptions(
-                beam_size=options.beam_size if kind is Kind.PAUSE else TICK_BEAM,
+                beam_size=options.beam_size if kind is Kind.FINAL else TICK_BEAM,
                 initial_prompt=options.prompt,
                 hotwords=options.hotwords,
-                temperatures=(0.0, 0.4) if kind is Kind.PAUSE else (0.0,),
+                temperatures=(0.0, 0.4) if kind is Kind.FINAL else (0.0,),
             ),
             detect=self._language is None
             and self.tracker.detects
-            and (spoken >= _DETECT_FROM or kind is Kind.PAUSE),
-            last=kind is Kind.PAUSE,
+            and (spoken >= _DETECT_FROM or kind is Kind.FINAL),
+            last=kind is Kind.FINAL,
         )
         return Work(kind, end, request, self._choose)
 
@@ -299,6 +306,8 @@ class Listener:
             count = settled_count(hearing, self.window.words, self._tail, self.options.settle)
         self._settle(words[:count], hearing)
         self._tail = words[count:]
+        # A pause was heard through to the last word.
+        self._unheard = not (self._silent and words and not self._tail)
         trusted = is_trusted(hearing, self.window.words[: len(self.window.words) - count])
         shown = self._tail if trusted or count else ()
         self._events.append(self._partial(shown, work.end))
@@ -306,7 +315,7 @@ class Listener:
         if self.window.trim(KEEP_SECONDS, work.end, hearing.language):
             self._heed(hearing)
 
-    def _take_pause(self, work: Work, hearing: Hearing, words: tuple[AlignedWord, ...]) -> None:
+    def _take_final(self, work: Work, hearing: Hearing, words: tuple[AlignedWord, ...]) -> None:
         mark = self._pause_at
         edge = mark.edge if mark is not None else work.end
         kept, withheld = judge(hearing, words, self._voice, self.options)

@@ -55,14 +55,14 @@ _BY_DELAY = {
 class EndpointOptions:
     """When somebody speaks and when they have ended; silero-vad's probabilities, times in seconds.
 
-    ``pause`` of silence settles what was said, ``end`` of it ends the utterance. ``automatic`` False leaves
+    What was said is heard again after ``pause`` of silence; after ``end`` of it the utterance has ended. ``automatic`` False leaves
     the end to the client: then all sound counts as speech that voice activity would call so, and an utterance
     ends only when it is told to.
     """
 
     threshold: float = 0.5
     pause: float = 0.35
-    end: float = 0.6
+    end: float = 0.8
     padding: float = 0.3
     shortest: float = 0.2
     automatic: bool = True

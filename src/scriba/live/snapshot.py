@@ -24,6 +24,7 @@ _PLAIN = (
     "_language",
     "_announced",
     "_missed_again",
+    "_unheard",
     "_voice_from",
     "_marks_passed",
 )
