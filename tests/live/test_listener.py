@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from scriba.engine.steps import run_inline
-from scriba.live.events import LiveEvent, Partial, SegmentFinal, Settled, SpeechPaused, SpeechStarted
+from scriba.live.events import Flushed, LiveEvent, Partial, SegmentFinal, Settled, SpeechPaused, SpeechStarted
 from scriba.live.listener import Kind, Listener
 from scriba.live.options import LiveOptions
 from tests.live.doubles import RATE, ByHeart, recording
@@ -139,5 +139,6 @@ def test_a_client_may_end_an_utterance_itself(audio: NDArray[np.float32]) -> Non
     events = listener.events()
 
     assert kinds[-1] is Kind.FINAL
-    assert isinstance(events[-1], SpeechPaused)
+    assert isinstance(events[-2], SpeechPaused)
+    assert isinstance(events[-1], Flushed)
     assert any(isinstance(event, Settled) for event in events)

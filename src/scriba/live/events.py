@@ -22,6 +22,13 @@ class SpeechPaused:
 
 
 @dataclass(frozen=True, slots=True)
+class Flushed:
+    """The client's flush has been carried out: all audio up to ``at`` is settled."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Partial:
     """What seems to be said behind the last settled word. May change with the next event; may be empty."""
 
@@ -68,6 +75,8 @@ class Lag:
     seconds: float
 
 
-LiveEvent = SpeechStarted | SpeechPaused | Partial | Settled | SegmentFinal | LanguageHeard | Withheld | Lag
-DURABLE = (SpeechStarted, SpeechPaused, Settled, SegmentFinal, LanguageHeard, Withheld)
+LiveEvent = (
+    SpeechStarted | SpeechPaused | Flushed | Partial | Settled | SegmentFinal | LanguageHeard | Withheld | Lag
+)
+DURABLE = (SpeechStarted, SpeechPaused, Flushed, Settled, SegmentFinal, LanguageHeard, Withheld)
 """Events that are numbered, kept, and sent again to a client that missed them."""

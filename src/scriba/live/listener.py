@@ -18,6 +18,7 @@ from scriba.engine.port import AlignedWord, Audio, LanguageGuess
 from scriba.engine.steps import Flow
 from scriba.live import snapshot
 from scriba.live.events import (
+    Flushed,
     LanguageHeard,
     LiveEvent,
     Partial,
@@ -87,6 +88,8 @@ class Listener:
         self._voice_from = 0
         self._marks_passed = 0
         self._marks_to_drop = 0
+        self._flushes = 0
+        self._flushes_passed = 0
         self._marks: deque[Mark] = deque()
         self._events: list[LiveEvent] = []
         self._speaking = False
@@ -135,6 +138,9 @@ class Listener:
     def end_utterance(self) -> None:
         """The client says that what was said so far is complete (flush, commit, finish)."""
         self._add_marks(self._voice.end_now())
+        self._flushes += 1
+        if self._flushes > self._flushes_passed:
+            self._marks.append(Mark(MarkKind.FLUSH, self._voice.position, self._voice.received))
 
     def _add_marks(self, marks: list[Mark]) -> None:
         dropped = min(self._marks_to_drop, len(marks))
@@ -185,6 +191,10 @@ class Listener:
             if mark is None:
                 return None
             self._marks.popleft()
+            if mark.kind is MarkKind.FLUSH:
+                self._flushes_passed += 1
+                self._events.append(Flushed(round(mark.edge / SAMPLE_RATE, 3)))
+                continue
             self._marks_passed += 1
             work = self._pass_mark(mark)
             if work is not None:
@@ -284,8 +294,8 @@ class Listener:
             task=options.task,
             options=DecodingOptions(
                 beam_size=options.beam_size if kind is Kind.FINAL else TICK_BEAM,
-                initial_prompt=options.prompt,
-                hotwords=options.hotwords,
+                # Engines leave hotwords out beside a prefix, which the settled words are.
+                initial_prompt=" ".join(filter(None, (options.hotwords, options.prompt))) or None,
                 temperatures=(0.0, 0.4) if kind is Kind.FINAL else (0.0,),
             ),
             detect=self._language is None

@@ -8,6 +8,7 @@ from typing import Any
 
 from scriba.domain.transcript import Segment, Suppressed, SuppressionReason, Word
 from scriba.live.events import (
+    Flushed,
     LanguageHeard,
     LiveEvent,
     SegmentFinal,
@@ -69,6 +70,8 @@ def _event(record: Mapping[str, Any]) -> SessionEvent:
             return SpeechStarted(record["at"])
         case "SpeechPaused":
             return SpeechPaused(record["at"])
+        case "Flushed":
+            return Flushed(record["at"])
         case "Settled":
             return Settled(words_of(record["words"]), record["language"])
         case "SegmentFinal":

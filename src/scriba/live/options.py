@@ -55,9 +55,8 @@ _BY_DELAY = {
 class EndpointOptions:
     """When somebody speaks and when they have ended; silero-vad's probabilities, times in seconds.
 
-    What was said is heard again after ``pause`` of silence; after ``end`` of it the utterance has ended. ``automatic`` False leaves
-    the end to the client: then all sound counts as speech that voice activity would call so, and an utterance
-    ends only when it is told to.
+    What was said is heard again after ``pause`` of silence; after ``end`` of it the utterance has ended.
+    ``automatic`` False leaves the end to the client.
     """
 
     threshold: float = 0.5

@@ -27,6 +27,7 @@ _PLAIN = (
     "_unheard",
     "_voice_from",
     "_marks_passed",
+    "_flushes_passed",
 )
 
 

@@ -148,8 +148,7 @@ class LiveStream:
         if kind == FINISH and not self.finished:
             self._feed(self._input.finish())
             self.finished = True
-        if self._position >= self.listener.received:
-            self.listener.end_utterance()
+        self.listener.end_utterance()
 
     def _number(self, events: Sequence[SessionEvent]) -> list[Numbered]:
         numbered: list[Numbered] = []

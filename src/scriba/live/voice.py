@@ -29,6 +29,8 @@ class MarkKind(Enum):
     PAUSE = "pause"
     RESUME = "resume"
     END = "end"
+    FLUSH = "flush"
+    """The client's, not the voice's: whatever came before it is complete."""
 
 
 @dataclass(frozen=True, slots=True)

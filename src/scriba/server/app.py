@@ -17,9 +17,11 @@ from starlette.responses import Response
 from scriba import __version__
 from scriba.domain.errors import InvalidOptionError, ScribaError
 from scriba.doors.context import DoorContext, UploadLimits
+from scriba.doors.json_socket.routes import json_socket_router
 from scriba.doors.live.routes import live_router
 from scriba.doors.one_call.routes import one_call_router
 from scriba.doors.openai.routes import openai_router
+from scriba.doors.realtime.routes import realtime_router
 from scriba.server.admission import Admission
 from scriba.server.authentication import ApiKeyMiddleware
 from scriba.server.documentation import STATIC_DIR, documentation_router
@@ -80,6 +82,8 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
     app.include_router(openai_router(context))
     if services.live is not None:
         app.include_router(live_router(context, services.live))
+        app.include_router(realtime_router(context, services.live))
+        app.include_router(json_socket_router(context, services.live, settings.max_message_mib << 20))
     app.include_router(status_router(readiness, docs=settings.docs))
     if settings.docs:
         app.include_router(documentation_router())

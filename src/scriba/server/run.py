@@ -23,6 +23,8 @@ from scriba.server.settings import Settings
 _END_SECONDS = 10
 """What cancelled work has to end in, beyond the grace."""
 _BACKLOG = 2048
+_LARGEST_MESSAGE = 64 * 1024 * 1024
+"""Bytes of a WebSocket message before any door looks at it; each has a lower bound of its own."""
 log = structlog.get_logger(__name__)
 
 
@@ -69,6 +71,7 @@ class ScribaServer(uvicorn.Server):
                 forwarded_allow_ips=list(settings.trusted_proxies),
                 timeout_graceful_shutdown=int(settings.shutdown_grace_seconds) + _END_SECONDS,
                 backlog=_BACKLOG,
+                ws_max_size=max(_LARGEST_MESSAGE, (settings.max_message_mib + 1) << 20),
             )
         )
 

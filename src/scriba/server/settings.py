@@ -174,6 +174,9 @@ class Settings(BaseSettings):
 
     # Limits
     max_upload_mb: int = Field(1024, ge=1, description="The largest upload, in megabytes of 1,000,000 bytes.")
+    max_message_mib: int = Field(
+        50, ge=1, le=1024, description="The largest WebSocket message of the JSON interface, in MiB."
+    )
     max_audio_seconds: float = Field(
         43_200.0, gt=0, description="The longest recording, counted as it is decoded."
     )

@@ -10,6 +10,7 @@ from scriba.domain.errors import InvalidOptionError, ScribaError
 from scriba.domain.transcript import Segment as DomainSegment
 from scriba.domain.transcript import Word as DomainWord
 from scriba.live.events import (
+    Flushed,
     Lag,
     LanguageHeard,
     Partial,
@@ -138,6 +139,8 @@ def _body(event: object) -> dict[str, Any]:
             return {"type": "speech_started", "at": at}
         case SpeechPaused(at):
             return {"type": "utterance_end", "at": at}
+        case Flushed(at):
+            return {"type": "flushed", "at": at}
         case LanguageHeard(language, probability):
             return {"type": "language", "language": language, "probability": probability}
         case Withheld(own):
