@@ -163,4 +163,4 @@ def test_two_clients_hear_only_themselves(serve: Serve, audio: NDArray[np.float3
         short = until_final(second)[-1]["text"]
         assert until_final(first)[-1]["text"] == said
     assert short
-    assert said.startswith(short.rsplit(" ", 1)[0])
+    assert said.startswith(" ".join(short.split()[:4]))

@@ -37,12 +37,14 @@ from scriba.live.window import ListeningWindow, shifted
 from scriba.transcribe.languages import LanguageTracker
 from scriba.transcribe.sentences import ends_sentence, merge_punctuation, split_sentences
 
-KEEP_SECONDS = 8.0
-"""About so much audio is heard again; what lies before it is left behind at the end of a sentence."""
-LONGEST_SECONDS = 26.0
+LONGEST_SECONDS = 12.0
+"""A window grows to this; then its beginning is left behind."""
+CONTEXT_SECONDS = 7.0
+"""So much of it stays: with less sound before them words are heard worse (docs/live.md)."""
+_MOST_SECONDS = 26.0
 TICK_BEAM = 1
 USE_PROMPT = True
-_CONTEXT_GAP = 1.5
+_CONTEXT_GAP = 3.0
 """Seconds of silence after which what was said before is no context any more."""
 _MARGIN = 0.5
 """Seconds before speech is certain that may belong to it."""
@@ -102,6 +104,7 @@ class Listener:
         self._again: Mark | None = None
         self._unheard = True
         self._tail: tuple[AlignedWord, ...] = ()
+        self._open: list[AlignedWord] = []
         self._segments = 0
         self._language: str | None = None
         self._announced: str | None = None
@@ -251,10 +254,10 @@ class Listener:
         padding = round(self.options.endpoint.padding * SAMPLE_RATE)
         start = max(mark.edge - padding, self._last_end)
         gap = (mark.edge - self._last_end) / SAMPLE_RATE
-        if not self.window.words or gap > _CONTEXT_GAP or self.window.seconds_until(mark.at) > KEEP_SECONDS:
+        if not self.window.words or gap > _CONTEXT_GAP:
             self.window.begin(start)
-            if gap > _CONTEXT_GAP:
-                self.window.prompt = ()
+        if gap > _CONTEXT_GAP:
+            self.window.prompt = ()
         self._speaking, self._silent = True, False
         self._start = mark.edge
         self._tail = ()
@@ -281,9 +284,9 @@ class Listener:
         self._events.append(SpeechPaused(round(mark.edge / SAMPLE_RATE, 3)))
 
     def _work(self, kind: Kind, end: int) -> Work:
-        longest = self.window.start + round(LONGEST_SECONDS * SAMPLE_RATE)
-        if end > longest:  # cannot be while words are settled; sound that yields none must not grow for ever
-            self._cut(end - round(KEEP_SECONDS * SAMPLE_RATE))
+        most = self.window.start + round(_MOST_SECONDS * SAMPLE_RATE)
+        if end > most:  # cannot be while words are settled; sound that yields none must not grow for ever
+            self._cut(end - round(CONTEXT_SECONDS * SAMPLE_RATE))
         spoken = (end - self._start) / SAMPLE_RATE
         options = self.options
         request = HearingRequest(
@@ -322,7 +325,7 @@ class Listener:
         shown = self._tail if trusted or count else ()
         self._events.append(self._partial(shown, work.end))
         self._complete(whole=False)
-        if self.window.trim(KEEP_SECONDS, work.end, hearing.language):
+        if self.window.trim(LONGEST_SECONDS, CONTEXT_SECONDS, work.end, hearing.language):
             self._heed(hearing)
 
     def _take_final(self, work: Work, hearing: Hearing, words: tuple[AlignedWord, ...]) -> None:
@@ -336,7 +339,7 @@ class Listener:
         self._events.append(self._partial((), work.end))
         self._complete(whole=False)
         last = self.window.words[-1].end if self.window.words else self.window.start / SAMPLE_RATE
-        if self.window.trim(KEEP_SECONDS, work.end, hearing.language):
+        if self.window.trim(LONGEST_SECONDS, CONTEXT_SECONDS, work.end, hearing.language):
             self._heed(hearing)
         if kept and mark is not None and self._missed_again < 2:
             missed = self._voice.voiced_seconds(round((last + 0.3) * SAMPLE_RATE), edge)
@@ -362,27 +365,26 @@ class Listener:
             earliest = max(start, word.end)
             placed.append(replace(word, start=round(start, 3), end=round(earliest, 3)))
         self.window.words.extend(placed)
+        self._open.extend(placed)
         self._events.append(Settled(tuple(_word(word) for word in placed), hearing.language))
 
     def _complete(self, *, whole: bool) -> None:
         """Make segments of settled words: whole sentences, or everything."""
-        open_words = self.window.words[self.window.final :]
-        if not open_words:
+        if not self._open:
             return
         language = self._announced or "en"
-        merged = merge_punctuation(open_words, language)
-        sentences = split_sentences(merged, language)
+        sentences = split_sentences(merge_punctuation(self._open, language), language)
         if not whole and not ends_sentence("".join(w.text for w in sentences[-1]).strip(), language):
-            sentences.pop()
-        count = 0
+            rest = sum(len(word.tokens) for word in sentences.pop())
+            kept = len(self._open)
+            while rest > 0 and kept:
+                kept -= 1
+                rest -= len(self._open[kept].tokens)
+            self._open = self._open[kept:]
+        else:
+            self._open = []
         for sentence in sentences:
-            count += sum(len(word.tokens) for word in sentence)
             self._events.append(SegmentFinal(self._segment(sentence, language)))
-        done = 0
-        while count > 0 and self.window.final < len(self.window.words):
-            count -= len(self.window.words[self.window.final].tokens)
-            self.window.final += 1
-            done += 1
 
     def _segment(self, words: list[AlignedWord], language: str) -> Segment:
         segment = Segment(

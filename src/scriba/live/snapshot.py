@@ -37,7 +37,7 @@ def take(listener: Listener) -> dict[str, Any]:
         **{name: getattr(listener, name) for name in _PLAIN},
         "window": window.start,
         "words": _written(window.words),
-        "final": window.final,
+        "open": _written(listener._open),
         "prompt": list(window.prompt),
         "tail": _written(listener._tail),
         "pause": None if pause is None else [pause.kind.value, pause.at, pause.edge],
@@ -53,7 +53,7 @@ def restore(listener: Listener, state: dict[str, Any]) -> None:
     window.audio = AudioRing(start)
     window.start = state["window"]
     window.words = list(_read(state["words"]))
-    window.final = state["final"]
+    listener._open = list(_read(state["open"]))
     window.prompt = tuple(state["prompt"])
     listener._tail = tuple(_read(state["tail"]))
     pause = state["pause"]

@@ -16,15 +16,11 @@ MAX_PROMPT_TOKENS = 64
 
 @dataclass(slots=True)
 class ListeningWindow:
-    """``start`` is a sample of the session. Times of ``words`` are seconds of the session.
-
-    The first ``final`` of the words belong to segments that are complete.
-    """
+    """``start`` is a sample of the session; ``words`` are the settled ones in it, with times of the session."""
 
     audio: AudioRing = field(default_factory=AudioRing)
     start: int = 0
     words: list[AlignedWord] = field(default_factory=list)
-    final: int = 0
     prompt: tuple[int, ...] = ()
     """Tokens of what was said before the window, while that helps."""
 
@@ -46,37 +42,30 @@ class ListeningWindow:
         """Leave everything before ``sample`` behind."""
         self._forget(len(self.words), sample)
 
-    def trim(self, keep: float, end: int, language: str) -> bool:
-        """Leave settled sentences behind, so that at most about ``keep`` seconds are heard again.
+    def trim(self, longest: float, least: float, end: int, language: str) -> bool:
+        """When more than ``longest`` seconds are heard again and again, leave the beginning behind.
 
-        The cut is behind a settled sentence; where there is none in the first two thirds of a window that is
-        much too long, at the longest gap between settled words. True when something was cut.
+        At least ``least`` seconds stay, since words are heard worse without sound before them. The cut is
+        behind a settled sentence, or else at the longest gap between settled words. True when there was one.
         """
-        seconds = self.seconds_until(end)
-        if seconds <= keep and self.prefix_tokens <= MAX_PREFIX_TOKENS:
+        if self.seconds_until(end) <= longest and self.prefix_tokens <= MAX_PREFIX_TOKENS:
             return False
-        cuts = [
-            index + 1
-            for index, word in enumerate(self.words)
-            if index + 1 <= self.final and ends_sentence(word.text.strip(), language)
-        ]
-        if (
-            not cuts
-            and (seconds > 2 * keep or self.prefix_tokens > MAX_PREFIX_TOKENS)
-            and len(self.words) > 1
-        ):
-            gaps = range(1, len(self.words))
-            cuts = [max(gaps, key=lambda at: self.words[at].start - self.words[at - 1].end + at * 1e-3)]
+        latest = end / SAMPLE_RATE - least
+        cuts = [at for at in range(1, len(self.words)) if self.words[at].start <= latest]
         if not cuts:
             return False
-        cut = cuts[-1]
+        behind = [at for at in cuts if ends_sentence(self.words[at - 1].text.strip(), language)]
+        second_half = cuts[len(cuts) // 2 :]
+        cut = behind[-1] if behind else max(second_half, key=self._gap)
         self._forget(cut, self._between(cut, end))
         return True
 
+    def _gap(self, at: int) -> float:
+        return self.words[at].start - self.words[at - 1].end
+
     def _between(self, cut: int, end: int) -> int:
         """The sample at which the window may begin when ``cut`` words are left behind."""
-        before = self.words[cut - 1].end
-        after = self.words[cut].start if cut < len(self.words) else before + 0.2
+        before, after = self.words[cut - 1].end, self.words[cut].start
         seconds = before + (max(after, before) - before) / 2
         return max(self.start, min(round(seconds * SAMPLE_RATE), end))
 
@@ -84,7 +73,6 @@ class ListeningWindow:
         gone = [token for word in self.words[:count] for token in word.tokens]
         self.prompt = (self.prompt + tuple(gone))[-MAX_PROMPT_TOKENS:]
         del self.words[:count]
-        self.final = max(0, self.final - count)
         self.start = sample
         self.audio.discard_before(sample)
 

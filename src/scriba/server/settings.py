@@ -25,6 +25,24 @@ DEFAULT = "default"
 """As the target of an alias: whatever the server's default model is."""
 
 
+FIXED_NAMES = {
+    "hf_token": "HF_TOKEN",
+    "redis_url": "REDIS_URL",
+    "app_prefix": "APP_PREFIX",
+    "max_recordings_per_minute": "MAX_RECORDINGS_PER_MINUTE",
+    "max_recordings_per_hour": "MAX_RECORDINGS_PER_HOUR",
+    "max_recordings_per_day": "MAX_RECORDINGS_PER_DAY",
+}
+"""Settings that are read under a name that others fixed."""
+
+
+class RedisFailure(StrEnum):
+    """What happens to recordings while Redis cannot be asked."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
 class ModelSource(StrEnum):
     """Where a model may come from."""
 
@@ -193,6 +211,43 @@ class Settings(BaseSettings):
         30.0, gt=0, description="An upload that sends nothing for so long is given up."
     )
     ping_seconds: float = Field(15.0, gt=0, description="Between two comments that keep a quiet stream open.")
+
+    # Live recordings (the WebSockets /ws and /ws/transcribe)
+    app_prefix: str = Field(
+        "",
+        pattern=r"^(/[^/?#\s]+)*$",
+        validation_alias=AliasChoices("APP_PREFIX", "app_prefix"),
+        description="Path before `/ws` and `/ws/transcribe`. Read as `APP_PREFIX`.",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("REDIS_URL", "redis_url"),
+        description="Where recordings are counted, such as `redis://localhost:6379`; unset: in this process. "
+        "Read as `REDIS_URL`.",
+    )
+    redis_failure: RedisFailure = Field(
+        RedisFailure.OPEN,
+        description="While Redis cannot be asked, recordings are counted in this process (`open`) or refused "
+        "(`closed`).",
+    )
+    max_recordings_per_minute: int = Field(
+        40,
+        ge=1,
+        validation_alias=AliasChoices("MAX_RECORDINGS_PER_MINUTE", "max_recordings_per_minute"),
+        description="Recordings of one client address in a minute.",
+    )
+    max_recordings_per_hour: int = Field(
+        120,
+        ge=1,
+        validation_alias=AliasChoices("MAX_RECORDINGS_PER_HOUR", "max_recordings_per_hour"),
+        description="The same in an hour.",
+    )
+    max_recordings_per_day: int = Field(
+        200,
+        ge=1,
+        validation_alias=AliasChoices("MAX_RECORDINGS_PER_DAY", "max_recordings_per_day"),
+        description="The same in a day.",
+    )
 
     # Transcription
     guards: bool = Field(True, description="Withhold text that nobody said, and list it as suppressed.")

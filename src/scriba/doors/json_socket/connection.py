@@ -10,7 +10,6 @@ from dataclasses import replace
 import structlog
 from starlette.websockets import WebSocket
 
-from scriba.domain.cancel import CancelToken
 from scriba.domain.errors import CancelledByUserError, ScribaError
 from scriba.domain.options import LanguagePolicy, TranscribeOptions
 from scriba.doors import sockets
@@ -42,7 +41,6 @@ class JsonConnection:
         self._most_bytes = most_bytes
         self._stream: _Stream | None = None
         self._files: set[asyncio.Task[None]] = set()
-        self._cancel = CancelToken()
 
     async def run(self) -> None:
         await self._socket.accept()
@@ -53,7 +51,6 @@ class JsonConnection:
                 self._socket, sockets.TOO_BIG, f"A message may have {self._most_bytes} bytes."
             )
         finally:
-            self._cancel.cancel()
             for task in self._files:
                 task.cancel()
             await asyncio.gather(*self._files, return_exceptions=True)
@@ -121,9 +118,7 @@ class JsonConnection:
         try:
             with self._context.admission.place() as place:
                 await place.start()
-                transcript = await transcribe(
-                    self._context.transcriber, io.BytesIO(audio), options, self._cancel
-                )
+                transcript = await transcribe(self._context.transcriber, io.BytesIO(audio), options)
         except CancelledByUserError:
             return
         except ScribaError as error:
