@@ -150,7 +150,7 @@ def test_flush_settles_what_was_said(serve: Serve, audio: NDArray[np.float32]) -
         start(socket, automatic=False)
         socket.send(pcm(audio[:48_000]))
         socket.send(json.dumps({"type": "flush"}))
-        events = []
+        events: list[dict[str, Any]] = []
         while not events or events[-1]["type"] != "utterance_end":
             events.append(receive(socket))
 

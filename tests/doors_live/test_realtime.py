@@ -33,7 +33,8 @@ async def session(server: Serving, **values: Any) -> AsyncIterator[Any]:
 def at_24_khz(audio: NDArray[np.float32]) -> bytes:
     places = np.arange(0, len(audio) - 1, 16_000 / 24_000)
     samples = np.interp(places, np.arange(len(audio)), audio)
-    return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    data: bytes = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    return data
 
 
 async def configure(connection: Any, **input_: Any) -> Any:
@@ -49,7 +50,7 @@ async def append(connection: Any, data: bytes) -> None:
 
 
 async def until(connection: Any, kind: str, count: int = 1) -> list[Any]:
-    events = []
+    events: list[Any] = []
     while sum(event.type == kind for event in events) < count:
         events.append(await connection.recv())
     return events

@@ -32,7 +32,8 @@ def recording(path: Path, seconds: float | None = None) -> NDArray[np.float32]:
     with open_recording(path) as opened:
         audio = np.concatenate(list(opened.blocks()))
     audio = audio[: None if seconds is None else round(seconds * RATE)]
-    quantised: NDArray[np.float32] = np.frombuffer(to_s16(audio), "<i2").astype(np.float32) / 32768
+    quantised: NDArray[np.float32] = np.frombuffer(to_s16(audio), "<i2").astype(np.float32)
+    quantised /= np.float32(32768)
     return quantised
 
 

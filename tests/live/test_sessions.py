@@ -289,6 +289,7 @@ async def test_another_connection_takes_a_session_over(tmp_path: Path, audio: ND
         second = session.attach()
         assert first.closed == "replaced"
         session.detach(first)
-        assert session.state is SessionState.OPEN
+        states = [session.state]
         session.detach(second)
-        assert session.state is SessionState.DETACHED
+        states.append(session.state)
+        assert states == [SessionState.OPEN, SessionState.DETACHED]

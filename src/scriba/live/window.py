@@ -16,7 +16,7 @@ MAX_PROMPT_TOKENS = 64
 
 @dataclass(slots=True)
 class ListeningWindow:
-    """``start`` is a sample of the session; ``words`` are the settled ones in it, with times of the session."""
+    """``start`` is a sample of the session; ``words`` are the settled ones, timed from its beginning."""
 
     audio: AudioRing = field(default_factory=AudioRing)
     start: int = 0

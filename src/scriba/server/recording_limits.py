@@ -100,7 +100,8 @@ def _redis(url: str) -> tuple[Any, Storage]:
         from valkey.asyncio import ConnectionPool  # an optional package
 
         pool = ConnectionPool.from_url(address, socket_connect_timeout=_REDIS_SECONDS)
-        storage = storage_from_string(f"async+{address}", connection_pool=pool)
+        more: Any = {"connection_pool": pool}
+        storage = storage_from_string(f"async+{address}", **more)
     except ImportError:
         raise SettingsError("REDIS_URL: needs the Redis client: pip install 'scriba[redis]'.") from None
     except Exception as error:
