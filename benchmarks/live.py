@@ -3,7 +3,7 @@
     python -m benchmarks.live [--model NAME]... [--quick] [--minutes M]
 
 ``M`` minutes of joined speech a stream (two of them else); the number of streams goes up until the 95th
-percentile of the lag passes 2 s. Lag is the moment at which a settled word arrives less the moment at which its
+percentile of the lag passes 2 s. Lag is the moment at which a settled word arrives less that at which its
 last sample was sent. The offline error is that of the same server for the same recording as a file.
 """
 
@@ -218,4 +218,4 @@ def _row(
 
 
 if __name__ == "__main__":
-    sys.exit(run(parse("live", __doc__ or "", minutes=2.0), measure))
+    sys.exit(run(measure, parse("live", __doc__ or "", minutes=2.0)))

@@ -18,8 +18,7 @@ _CHUNK_SECONDS = 0.1
 _CHUNK_BYTES = round(RATE * _CHUNK_SECONDS) * 2
 _RECORDERS = (
     ("arecord", "-q", "-f", "S16_LE", "-r", str(RATE), "-c", "1", "-t", "raw", "-"),
-    ("ffmpeg", "-nostdin", "-loglevel", "error", "-f", "pulse", "-i", "default")
-    + ("-ac", "1", "-ar", str(RATE), "-f", "s16le", "-"),
+    tuple(f"ffmpeg -nostdin -loglevel error -f pulse -i default -ac 1 -ar {RATE} -f s16le -".split()),
 )
 
 
