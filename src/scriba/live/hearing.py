@@ -1,13 +1,14 @@
-"""One window of a stream, heard: what follows the words that are settled already.
+"""One window of a stream, heard from its start: the words that stand behind the settled ones.
 
-The settled words are given to the decoder as the beginning of its answer, so that what it writes can only go
-on from them. That makes settled text consistent with whatever comes, and a hearing costs only its new words.
+The decoder hears the settled part again and is free to write it otherwise; only what follows is taken
+(``joining``). Told to begin with the settled words it would have to go on from its own mistakes, and
+that costs words (docs/live.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from scriba.domain.options import DecodingOptions
 from scriba.domain.transcript import Task
@@ -19,8 +20,6 @@ from scriba.transcribe.sentences import merge_punctuation
 
 LanguageChooser = Callable[[LanguageGuess | None], str]
 """Which language to decode in, by what the model takes it for."""
-
-FORCED = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +56,7 @@ def hear(request: HearingRequest, choose: LanguageChooser) -> Flow[Hearing]:
     if request.detect:
         guess = yield DetectLanguage(encoded)
     language = request.language if request.language is not None else choose(guess)
-    prefix = "" if not FORCED else "".join(word.text for word in request.settled).strip()
-    options = replace(request.options, prefix=prefix) if prefix else request.options
-    decoding = DecodeRequest(language, request.task, options, 0.0, request.previous, first=True)
+    decoding = DecodeRequest(language, request.task, request.options, 0.0, request.previous)
     decoded: Decoded
     if request.last:
         decoded = yield from decode_with_fallback(encoded, decoding)
@@ -82,28 +79,5 @@ def _align(
         tuple(token for phrase in decoded.phrases for token in phrase.tokens),
     )
     [aligned] = yield Align(encoded, [whole], language, request.task)
-    if FORCED:
-        return tuple(merge_punctuation(_behind(aligned, request.settled), language))
     words = merge_punctuation(aligned, language)
     return tuple(words[behind(words, request.settled) :])
-
-
-def _behind(words: Sequence[AlignedWord], settled: Sequence[AlignedWord]) -> list[AlignedWord]:
-    """What the answer has beyond the settled words that it begins with."""
-    length = len("".join(word.text for word in settled).strip())
-    if not length:
-        return list(words)
-    done = 0
-    for index, word in enumerate(words):
-        done += len(word.text) if index else len(word.text.lstrip())
-        if done < length:
-            continue
-        rest = list(words[index + 1 :])
-        if done > length:
-            # A comma or an ending that has come to the last settled word.
-            more = done - length
-            rest.insert(
-                0, AlignedWord(word.end, word.end, word.text[-more:], word.probability, word.tokens[-1:])
-            )
-        return rest
-    return []

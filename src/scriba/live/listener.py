@@ -37,13 +37,11 @@ from scriba.live.window import ListeningWindow, shifted
 from scriba.transcribe.languages import LanguageTracker
 from scriba.transcribe.sentences import ends_sentence, merge_punctuation, split_sentences
 
-LONGEST_SECONDS = 12.0
+LONGEST_SECONDS = 16.0
 """A window grows to this; then its beginning is left behind."""
-CONTEXT_SECONDS = 7.0
+CONTEXT_SECONDS = 9.0
 """So much of it stays: with less sound before them words are heard worse (docs/live.md)."""
 _MOST_SECONDS = 26.0
-TICK_BEAM = 1
-USE_PROMPT = True
 _CONTEXT_GAP = 3.0
 """Seconds of silence after which what was said before is no context any more."""
 _MARGIN = 0.5
@@ -292,13 +290,13 @@ class Listener:
         request = HearingRequest(
             audio=self.window.sound(end),
             settled=self.window.relative_words(),
-            previous=self.window.prompt if USE_PROMPT else (),
+            previous=self.window.prompt,
             language=self._language or options.language.language,
             task=options.task,
             options=DecodingOptions(
-                beam_size=options.beam_size if kind is Kind.FINAL else TICK_BEAM,
-                # Engines leave hotwords out beside a prefix, which the settled words are.
-                initial_prompt=" ".join(filter(None, (options.hotwords, options.prompt))) or None,
+                beam_size=options.beam_size if kind is Kind.FINAL else 1,
+                initial_prompt=options.prompt,
+                hotwords=options.hotwords,
                 temperatures=(0.0, 0.4) if kind is Kind.FINAL else (0.0,),
             ),
             detect=self._language is None

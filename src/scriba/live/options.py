@@ -30,11 +30,11 @@ class SettlePolicy:
     """
 
     first: float = 0.4
-    step: float = 0.5
-    clear: float = 0.6
+    step: float = 0.4
+    clear: float = 0.9
     sure: float = 0.5
-    agreed_clear: float = 0.3
-    patience: float = 1.6
+    agreed_clear: float = 0.4
+    patience: float = 2.0
 
     @classmethod
     def for_delay(cls, delay: Delay) -> SettlePolicy:
@@ -43,9 +43,9 @@ class SettlePolicy:
 
 
 _BY_DELAY = {
-    Delay.MINIMAL: SettlePolicy(step=0.4, clear=0.4, sure=0.4, agreed_clear=0.2, patience=1.0),
+    Delay.MINIMAL: SettlePolicy(step=0.3, clear=0.6, sure=0.6, agreed_clear=0.2, patience=1.4),
     Delay.LOW: SettlePolicy(),
-    Delay.MEDIUM: SettlePolicy(step=0.7, clear=1.0, sure=0.6, agreed_clear=0.5, patience=2.5),
+    Delay.MEDIUM: SettlePolicy(step=0.7, clear=1.2, sure=0.6, agreed_clear=0.7, patience=2.5),
     Delay.HIGH: SettlePolicy(step=1.0, clear=1.6, sure=0.6, agreed_clear=0.8, patience=4.0),
     Delay.XHIGH: SettlePolicy(step=1.5, clear=2.4, sure=0.6, agreed_clear=1.2, patience=6.0),
 }

@@ -9,8 +9,6 @@ from scriba.engine.port import AlignedWord, Audio
 from scriba.live.ring import AudioRing
 from scriba.transcribe.sentences import ends_sentence
 
-MAX_PREFIX_TOKENS = 100
-"""Settled words given to the decoder as the beginning of its answer: no more fit (``engine``'s prompt)."""
 MAX_PROMPT_TOKENS = 64
 
 
@@ -34,10 +32,6 @@ class ListeningWindow:
         """The settled words, with times from the window's start."""
         return tuple(shifted(word, -self.start / SAMPLE_RATE) for word in self.words)
 
-    @property
-    def prefix_tokens(self) -> int:
-        return sum(len(word.tokens) for word in self.words)
-
     def begin(self, sample: int) -> None:
         """Leave everything before ``sample`` behind."""
         self._forget(len(self.words), sample)
@@ -48,7 +42,7 @@ class ListeningWindow:
         At least ``least`` seconds stay, since words are heard worse without sound before them. The cut is
         behind a settled sentence, or else at the longest gap between settled words. True when there was one.
         """
-        if self.seconds_until(end) <= longest and self.prefix_tokens <= MAX_PREFIX_TOKENS:
+        if self.seconds_until(end) <= longest:
             return False
         latest = end / SAMPLE_RATE - least
         cuts = [at for at in range(1, len(self.words)) if self.words[at].start <= latest]
