@@ -30,7 +30,7 @@ class Pace:
 
     def hurry(self, step: float) -> bool:
         """Whether a session should leave out hearings: others wait, or one takes longer than its step."""
-        return self._under_way > self._workers or self.turnaround > 0.8 * step
+        return self._under_way > self._workers or self.turnaround > step
 
     @property
     def full(self) -> bool:

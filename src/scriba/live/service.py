@@ -48,6 +48,7 @@ class LiveLimits:
     keep_seconds: float = 86_400.0
     sync_seconds: float = 0.5
     max_frame_bytes: int = 1_048_576
+    exact: bool = False
 
     def max_bytes(self, form: PcmFormat | None) -> int:
         """Of a session's audio; a container of unknown kind may have as many as 16 bits at 48 kHz."""
@@ -255,6 +256,7 @@ class LiveService:
             max_bytes=self.limits.max_bytes(form),
             buffer_seconds=self.limits.buffer_seconds,
             sync_seconds=self.limits.sync_seconds,
+            exact=self.limits.exact,
         )
         session = LiveSession(
             id_,

@@ -45,12 +45,16 @@ _MOST_RETRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """``max_bytes`` of audio in all, ``buffer_seconds`` of it in memory; ``sync_seconds`` between syncs."""
+    """``max_bytes`` of audio in all, ``buffer_seconds`` of it in memory; ``sync_seconds`` between syncs.
+
+    ``exact``: no hearing is left out, however full the machine is.
+    """
 
     max_bytes: int
     buffer_seconds: float = 30.0
     sync_seconds: float = 0.5
     inbox_bytes: int = 4_000_000
+    exact: bool = False
 
 
 class LiveSession:
@@ -260,7 +264,8 @@ class LiveSession:
     def _begin(self) -> bool:
         """Ask for the next hearing; whether there was one to ask for."""
         if self._work is None:
-            self._work = self._stream.next_work(hurry=self._pace.hurry(self._step))
+            hurry = not self._limits.exact and self._pace.hurry(self._step)
+            self._work = self._stream.next_work(hurry=hurry)
             self._retries = 0
         if self._work is None:
             return False

@@ -48,5 +48,11 @@ class LiveSettings(Group):
         _LIVE.max_frame_bytes, ge=1024, description="The largest message of the live protocol, in bytes."
     )
 
+    exact: bool = Field(
+        _LIVE.exact,
+        description="Leave nothing out when the machine is full: a transcript depends on its audio alone, "
+        "but words come later.",
+    )
+
     def limits(self) -> LiveLimits:
         return LiveLimits(**self.model_dump())
