@@ -102,7 +102,9 @@ def words(events: list[dict[str, Any]]) -> list[Any]:
 
 def test_ten_broken_connections_and_three_killed_servers(tmp_path: Path, speech: NDArray[np.float32]) -> None:
     data = pcm(speech)
-    with process(tmp_path / "usual" if (tmp_path / "usual").mkdir() is None else tmp_path) as (_, url):
+    usual_folder = tmp_path / "usual"
+    usual_folder.mkdir()
+    with process(usual_folder) as (_, url):
         _, usual = talk(url, data, {"type": "start"})
     chance = random.Random(3)
     folder = tmp_path / "broken"
@@ -148,10 +150,10 @@ def _write_webm(source: Path, target: Path, seconds: float) -> None:
         samples = np.concatenate(list(opened.blocks()))[: round(seconds * 16_000)]
     with av.open(str(target), "w", format="webm") as container:
         stream = container.add_stream("libopus", rate=16_000)
-        stream.layout = "mono"  # type: ignore[attr-defined]
+        stream.layout = "mono"
         frame = AudioFrame.from_ndarray((samples * 32767).astype(np.int16)[None], format="s16", layout="mono")
         frame.sample_rate = 16_000
-        for packet in [*stream.encode(frame), *stream.encode(None)]:  # type: ignore[attr-defined]
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)
 
 

@@ -9,10 +9,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from scriba.engine.port import LanguageGuess
 from scriba.engine.steps import run_inline
-from scriba.live.events import Flushed, LiveEvent, Partial, SegmentFinal, Settled, SpeechPaused, SpeechStarted
+from scriba.live.events import (
+    Flushed,
+    LanguageHeard,
+    LiveEvent,
+    Partial,
+    SegmentFinal,
+    Settled,
+    SpeechPaused,
+    SpeechStarted,
+)
 from scriba.live.listener import Kind, Listener
-from scriba.live.options import LiveOptions
+from scriba.live.options import EndpointOptions, LiveOptions
 from tests.live.doubles import RATE, ByHeart, recording
 
 
@@ -142,3 +152,36 @@ def test_a_client_may_end_an_utterance_itself(audio: NDArray[np.float32]) -> Non
     assert isinstance(events[-2], SpeechPaused)
     assert isinstance(events[-1], Flushed)
     assert any(isinstance(event, Settled) for event in events)
+
+
+def test_the_language_is_found_out_and_changes_with_two_sure_utterances(
+    audio: NDArray[np.float32],
+) -> None:
+    sure = ["de", "fr", "de", "fr", "fr"]
+    utterances = 0
+    languages: list[tuple[int, str]] = []
+
+    def guess(_: object) -> LanguageGuess:
+        return LanguageGuess(((sure[min(max(utterances - 1, 0), len(sure) - 1)], 0.9), ("en", 0.1)))
+
+    engine = ByHeart(audio, guess=guess)
+    heard: list[str] = []
+    endpoint = EndpointOptions(pause=0.3, end=0.4)
+    listener = Listener(LiveOptions(endpoint=endpoint), frozenset({"en", "de", "fr"}))
+    for start in range(0, len(audio), 1600):
+        listener.hear(audio[start : start + 1600])
+        if start + 1600 >= len(audio):
+            listener.end_utterance()
+        while (work := listener.next_work()) is not None:
+            found = listener.events()
+            heard += [event.language for event in found if isinstance(event, LanguageHeard)]
+            utterances += sum(isinstance(event, SpeechStarted) for event in found)
+            listener.take(work, run_inline(work.flow(), engine))
+            languages.append((utterances, engine.requests[-1].language))
+    heard += [event.language for event in listener.events() if isinstance(event, LanguageHeard)]
+
+    assert utterances > 5
+    # One utterance that sounds like another language changes nothing; two do, for what follows.
+    assert {language for number, language in languages if number <= 5} == {"de"}
+    assert {language for number, language in languages if number > 5} == {"fr"}
+    assert heard == ["de", "fr"]

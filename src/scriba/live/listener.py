@@ -105,6 +105,8 @@ class Listener:
         self._open: list[AlignedWord] = []
         self._segments = 0
         self._language: str | None = None
+        self._guesses: list[LanguageGuess] = []
+        self._guessed_for = -1
         self._announced: str | None = None
         self._missed_again = 0
 
@@ -205,8 +207,9 @@ class Listener:
         """What was heard; the events it makes come out of ``events``."""
         self._heard_to = work.end
         words = tuple(shifted(word, self.window.start / SAMPLE_RATE) for word in hearing.words)
-        if hearing.guess is not None and self._language is None:
-            self._decide_language(hearing.guess, sure=work.kind is Kind.FINAL)
+        if hearing.guess is not None:
+            spoken = (work.end - self._start) / SAMPLE_RATE
+            self._heed_language(hearing.guess, spoken, whole=self._silent)
         if work.kind is Kind.TICK:
             self._take_tick(work, hearing, words)
         else:
@@ -285,7 +288,6 @@ class Listener:
         most = self.window.start + round(_MOST_SECONDS * SAMPLE_RATE)
         if end > most:  # cannot be while words are settled; sound that yields none must not grow for ever
             self._cut(end - round(CONTEXT_SECONDS * SAMPLE_RATE))
-        spoken = (end - self._start) / SAMPLE_RATE
         options = self.options
         request = HearingRequest(
             audio=self.window.sound(end),
@@ -299,9 +301,8 @@ class Listener:
                 hotwords=options.hotwords,
                 temperatures=(0.0, 0.4) if kind is Kind.FINAL else (0.0,),
             ),
-            detect=self._language is None
-            and self.tracker.detects
-            and (spoken >= _DETECT_FROM or kind is Kind.FINAL),
+            # Again at the end of each utterance: people change their language between sentences.
+            detect=self.tracker.detects and (self._language is None or self._silent),
             last=kind is Kind.FINAL,
         )
         return Work(kind, end, request, self._choose)
@@ -411,13 +412,25 @@ class Listener:
             self.window.prompt = ()
 
     def _choose(self, guess: LanguageGuess | None) -> str:
+        """The language to hear this window in while none is decided on."""
         if guess is None or not self.tracker.detects:
-            return self.tracker.decide([]).language if not self.tracker.detects else "en"
-        return max(guess.probabilities, key=lambda pair: pair[1])[0]
+            return self.tracker.decide([]).language
+        allowed = self.options.language.allowed
+        likely = [code for code, _ in guess.probabilities if not allowed or code in allowed]
+        return likely[0] if likely else guess.probabilities[0][0]
 
-    def _decide_language(self, guess: LanguageGuess, *, sure: bool) -> None:
-        if sure or not self.tracker.needs_more([guess]):
-            self._language = self.tracker.decide([guess]).language
+    def _heed_language(self, guess: LanguageGuess, spoken: float, *, whole: bool) -> None:
+        if self._language is None:
+            believed = whole or (spoken >= _DETECT_FROM and not self.tracker.needs_more([guess]))
+            if believed:
+                self._language = self.tracker.decide([guess]).language
+        if whole:
+            # It changes when two utterances in a row are sure of another.
+            if self._guessed_for == self._start:
+                self._guesses.pop()
+            self._guessed_for = self._start
+            self._guesses = [*self._guesses, guess][-2:]
+            self._language = self.tracker.decide(self._guesses).language
 
 
 def _word(word: AlignedWord) -> Word:

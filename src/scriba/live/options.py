@@ -29,12 +29,12 @@ class SettlePolicy:
     settled however unsure it is.
     """
 
-    first: float = 0.4
+    first: float = 0.3
     step: float = 0.4
-    clear: float = 0.9
+    clear: float = 0.8
     sure: float = 0.5
-    agreed_clear: float = 0.4
-    patience: float = 2.0
+    agreed_clear: float = 0.3
+    patience: float = 1.5
 
     @classmethod
     def for_delay(cls, delay: Delay) -> SettlePolicy:

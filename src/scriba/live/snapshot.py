@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from scriba.engine.port import AlignedWord
+from scriba.engine.port import AlignedWord, LanguageGuess
 from scriba.live.ring import AudioRing
 from scriba.live.voice import Endpointer, Mark, MarkKind
 
@@ -28,6 +28,7 @@ _PLAIN = (
     "_voice_from",
     "_marks_passed",
     "_flushes_passed",
+    "_guessed_for",
 )
 
 
@@ -39,6 +40,7 @@ def take(listener: Listener) -> dict[str, Any]:
         "words": _written(window.words),
         "open": _written(listener._open),
         "prompt": list(window.prompt),
+        "guesses": [list(own.probabilities[:8]) for own in listener._guesses],
         "tail": _written(listener._tail),
         "pause": None if pause is None else [pause.kind.value, pause.at, pause.edge],
         "again": listener._again is not None,
@@ -56,6 +58,11 @@ def restore(listener: Listener, state: dict[str, Any]) -> None:
     listener._open = list(_read(state["open"]))
     window.prompt = tuple(state["prompt"])
     listener._tail = tuple(_read(state["tail"]))
+    listener._guesses = [
+        LanguageGuess(tuple((code, probability) for code, probability in own)) for own in state["guesses"]
+    ]
+    if listener._language is not None:
+        listener.tracker.resume(listener._language)
     pause = state["pause"]
     listener._pause_at = None if pause is None else _mark(pause)
     listener._voice = Endpointer(listener.options.endpoint, state["_voice_from"], state["_voice_from"])
