@@ -20,6 +20,7 @@ from scriba.domain.options import TranscribeOptions
 from scriba.domain.transcript import Segment, Transcript, Word
 from scriba.doors.context import ModelCard
 from scriba.server.app import create_app
+from scriba.server.run import largest_message
 from scriba.server.services import Services
 from scriba.server.settings import Settings
 from scriba.transcribe.port import Source
@@ -164,7 +165,10 @@ class Serving:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.server = uvicorn.Server(uvicorn.Config(self.app, log_config=None, access_log=False))
+        config = uvicorn.Config(
+            self.app, log_config=None, access_log=False, ws_max_size=largest_message(made.settings)
+        )
+        self.server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self._socket]})
 
     def __enter__(self) -> Self:

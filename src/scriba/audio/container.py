@@ -8,6 +8,7 @@ in, only audio codecs, and bounded frames.
 from __future__ import annotations
 
 from functools import cache
+from typing import Protocol
 
 import av
 import av.codec
@@ -65,6 +66,50 @@ def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> object:  #
     raise PermissionError("media may not open other files")
 
 
+_BUFFER_BYTES = 1 << 16
+_LIVE_PROBE_BYTES = 1 << 12
+
+
+class ByteStream(Protocol):
+    """Bytes that come one after the other, without end in sight."""
+
+    def read(self, size: int = -1) -> bytes:
+        """Some bytes, waiting for the first; ``b""`` at the end."""
+        ...
+
+
+def open_live_container(stream: ByteStream) -> InputContainer:
+    """As ``open_container``, for bytes that are still coming: no more is read than the headers need.
+
+    Raises:
+        UnsupportedMediaError: they are no media of a kind in ``CONTAINERS``.
+    """
+    options = _options() | {"probesize": str(_LIVE_PROBE_BYTES), "analyzeduration": "0", "fflags": "nobuffer"}
+    try:
+        return av.open(
+            stream,
+            mode="r",
+            metadata_errors="ignore",
+            io_open=_refuse_to_open,
+            buffer_size=_LIVE_PROBE_BYTES,
+            container_options=options,
+        )
+    except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
+        raise UnsupportedMediaError(
+            "The audio is not a media stream that can be decoded: it is of an unknown kind, or corrupt.",
+            field="audio",
+        ) from error
+
+
+def _options() -> dict[str, str]:
+    return {
+        "format_whitelist": CONTAINERS,
+        "protocol_whitelist": "none",
+        "codec_whitelist": _audio_codecs(),
+        "max_streams": "64",
+    }
+
+
 def open_container(source: ByteSource) -> InputContainer:
     """Probe the bytes and read the headers.
 
@@ -72,12 +117,7 @@ def open_container(source: ByteSource) -> InputContainer:
         UnsupportedMediaError: they are no media of a kind in ``CONTAINERS``, or too corrupt to tell.
         ScribaError: what reading ``source`` raised.
     """
-    options = {
-        "format_whitelist": CONTAINERS,
-        "protocol_whitelist": "none",
-        "codec_whitelist": _audio_codecs(),
-        "max_streams": "64",
-    }
+    options = _options()
     if _is_wave(source):
         options["max_probe_packets"] = str(WAVE_PROBE_PACKETS)
     try:
@@ -86,7 +126,7 @@ def open_container(source: ByteSource) -> InputContainer:
             mode="r",
             metadata_errors="ignore",
             io_open=_refuse_to_open,
-            buffer_size=1 << 16,
+            buffer_size=_BUFFER_BYTES,
             container_options=options,
         )
     except (av.FFmpegError, OSError, ValueError, OverflowError) as error:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scriba import __version__
-from scriba.cli import bench, models, serve, settings, transcribe
+from scriba.cli import bench, listen, models, serve, settings, transcribe
 
 # Plain help and plain errors: the same in a terminal, a file and a screen reader.
 app = typer.Typer(
@@ -38,6 +38,7 @@ def root(
 
 app.command("serve")(serve.serve)
 app.command("transcribe")(transcribe.transcribe)
+app.command("listen")(listen.listen)
 app.add_typer(models.app, name="models")
 app.command("settings")(settings.settings)
 app.add_typer(bench.app, name="bench")

@@ -85,6 +85,12 @@ class OverloadedError(ScribaError):
         self.retry_after = retry_after
 
 
+class SessionNotFoundError(ScribaError):
+    """There is no live session of that id: it never was, it has ended, or it has expired."""
+
+    code = "session_not_found"
+
+
 class EngineError(ScribaError):
     """Inference itself failed. The message says no more than that; the cause is in the log."""
 

@@ -65,6 +65,7 @@ TABLE: dict[type[ScribaError], Row] = {
     domain.MediaTooLargeError: Row(413, 413, _INVALID),
     domain.ModelNotFoundError: Row(404, 404, _INVALID),
     domain.ModelUnavailableError: Row(503, 503, _SERVER),
+    domain.SessionNotFoundError: Row(404, 404, _INVALID),
     domain.OverloadedError: Row(503, 503, _SERVER, permanent=False),
     domain.EngineError: Row(500, 500, _SERVER),
     domain.CancelledByUserError: Row(499, 499, _INVALID),

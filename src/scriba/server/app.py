@@ -17,13 +17,18 @@ from starlette.responses import Response
 from scriba import __version__
 from scriba.domain.errors import InvalidOptionError, ScribaError
 from scriba.doors.context import DoorContext, UploadLimits
+from scriba.doors.json_socket.routes import json_socket_router
+from scriba.doors.live.routes import live_router
 from scriba.doors.one_call.routes import one_call_router
 from scriba.doors.openai.routes import openai_router
+from scriba.doors.realtime.routes import realtime_router
+from scriba.doors.recordings.routes import recordings_router
 from scriba.server.admission import Admission
 from scriba.server.authentication import ApiKeyMiddleware
 from scriba.server.documentation import STATIC_DIR, documentation_router
 from scriba.server.openapi import describe
 from scriba.server.readiness import Readiness
+from scriba.server.recording_limits import recording_limits
 from scriba.server.replies import error_response, status_response
 from scriba.server.request_log import RequestLogMiddleware
 from scriba.server.services import Services
@@ -47,14 +52,20 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
         ping_seconds=settings.ping_seconds,
     )
     readiness = Readiness(services.warm)
+    limits = recording_limits(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         readiness.start()
+        if services.live is not None:
+            await services.live.start()
         try:
             yield
         finally:
             context.stopping.set()
+            if services.live is not None:
+                await services.live.stop()
+            await limits.close()
             await readiness.stop()
             await asyncio.to_thread(services.close)
 
@@ -73,6 +84,13 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
     app.state.stopping = context.stopping
     app.include_router(one_call_router(context))
     app.include_router(openai_router(context))
+    app.include_router(
+        recordings_router(context, limits, settings.app_prefix, settings.max_message_mib << 20)
+    )
+    if services.live is not None:
+        app.include_router(live_router(context, services.live))
+        app.include_router(realtime_router(context, services.live))
+        app.include_router(json_socket_router(context, services.live, settings.max_message_mib << 20))
     app.include_router(status_router(readiness, docs=settings.docs))
     if settings.docs:
         app.include_router(documentation_router())

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from scriba.audio.decode import DecodeLimits
 from scriba.engine.port import Engine
+from scriba.live.service import LiveService
 from scriba.models.installed import InstalledModel
 from scriba.models.residency import Residency
 from scriba.server.directory import InstalledModels
@@ -84,6 +85,7 @@ def build_services(settings: Settings) -> Services:
         transcriber=RecordingTranscriber(engines, scheduler, limits),
         models=InstalledModels(catalogue, store, settings.model_fallback),
         warm=ModelWarmer(catalogue, store, engines, settings.model_fallback),
+        live=LiveService(engines, scheduler, settings.data_dir / "live", settings.live.limits()),
         close=close,
     )
 

@@ -23,6 +23,8 @@ from scriba.server.settings import Settings
 _END_SECONDS = 10
 """What cancelled work has to end in, beyond the grace."""
 _BACKLOG = 2048
+_REALTIME_MESSAGE = 20 << 20
+"""15 MiB in base64, which one message of the Realtime API may carry."""
 log = structlog.get_logger(__name__)
 
 
@@ -69,6 +71,7 @@ class ScribaServer(uvicorn.Server):
                 forwarded_allow_ips=list(settings.trusted_proxies),
                 timeout_graceful_shutdown=int(settings.shutdown_grace_seconds) + _END_SECONDS,
                 backlog=_BACKLOG,
+                ws_max_size=largest_message(settings),
             )
         )
 
@@ -94,6 +97,11 @@ class ScribaServer(uvicorn.Server):
             self._tell(_welcome(self._address, self._readiness.model or "", self._settings))
         else:
             self._tell(f"Scriba cannot transcribe: {self._readiness.reason}")
+
+
+def largest_message(settings: Settings) -> int:
+    """Bytes of a WebSocket message before any door looks at it; each has a bound of its own below that."""
+    return max(_REALTIME_MESSAGE, settings.max_message_mib << 20) + (1 << 20)
 
 
 def _welcome(address: str, model: str, settings: Settings) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scriba.doors.context import ModelDirectory
+from scriba.live.service import LiveService
 from scriba.server.readiness import Warm
 from scriba.server.settings import Settings
 from scriba.transcribe.port import Transcriber
@@ -23,4 +24,5 @@ class Services:
     transcriber: Transcriber
     models: ModelDirectory
     warm: Warm
+    live: LiveService | None = None
     close: Callable[[], None] = _nothing

@@ -14,7 +14,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsError as ParseError
 
-from scriba.server.settings import PREFIX, Settings
+from scriba.server.settings import FIXED_NAMES, PREFIX, Settings
 
 MASK = "********"
 
@@ -54,7 +54,8 @@ def setting_fields(model: type[BaseModel] = Settings, path: tuple[str, ...] = ()
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
             yield from setting_fields(info.annotation, here)
             continue
-        env = "HF_TOKEN" if here == ("hf_token",) else PREFIX + "__".join(here).upper()
+        env = FIXED_NAMES.get(name, "") if not path else ""
+        env = env or PREFIX + "__".join(here).upper()
         yield SettingField(here, env, info, path[0] if path else None)
 
 
@@ -141,14 +142,14 @@ def _explain(error: ValidationError, flags: Mapping[str, Any]) -> str:
             path = (top, first)
         if top in flags:
             name = "--" + top.replace("_", "-")
-        elif top == "hf_token":
-            name = "HF_TOKEN"
+        elif top in FIXED_NAMES:
+            name = FIXED_NAMES[top]
         else:
             name = PREFIX + "__".join(path).upper()
         value = fault.get("input")
         shown = (
             ""
-            if top in {"api_keys", "hf_token"} or not isinstance(value, (str, int, float))
+            if top in {"api_keys", "hf_token", "redis_url"} or not isinstance(value, (str, int, float))
             else f" ({value!r})"
         )
         lines.append(f"{name}{shown}: {reason[:1].lower()}{reason[1:].rstrip('.')}.")

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from scriba.domain.options import TranscribeOptions
 from scriba.models.catalogue import DEFAULT_ALIASES
+from scriba.server.live_settings import LiveSettings
 from scriba.server.setting_groups import DecodingSettings, LanguageSettings, VadSettings
 from scriba.server.setting_values import default_data_dir, split_list, split_pairs
 
@@ -22,6 +23,24 @@ PREFIX = "SCRIBA_"
 
 DEFAULT = "default"
 """As the target of an alias: whatever the server's default model is."""
+
+
+FIXED_NAMES = {
+    "hf_token": "HF_TOKEN",
+    "redis_url": "REDIS_URL",
+    "app_prefix": "APP_PREFIX",
+    "max_recordings_per_minute": "MAX_RECORDINGS_PER_MINUTE",
+    "max_recordings_per_hour": "MAX_RECORDINGS_PER_HOUR",
+    "max_recordings_per_day": "MAX_RECORDINGS_PER_DAY",
+}
+"""Settings that are read under a name that others fixed."""
+
+
+class RedisFailure(StrEnum):
+    """What happens to recordings while Redis cannot be asked."""
+
+    OPEN = "open"
+    CLOSED = "closed"
 
 
 class ModelSource(StrEnum):
@@ -178,6 +197,9 @@ class Settings(BaseSettings):
 
     # Limits
     max_upload_mb: int = Field(1024, ge=1, description="The largest upload, in megabytes of 1,000,000 bytes.")
+    max_message_mib: int = Field(
+        50, ge=1, le=1024, description="The largest WebSocket message of the JSON interface, in MiB."
+    )
     max_audio_seconds: float = Field(
         43_200.0, gt=0, description="The longest recording, counted as it is decoded."
     )
@@ -195,11 +217,51 @@ class Settings(BaseSettings):
     )
     ping_seconds: float = Field(15.0, gt=0, description="Between two comments that keep a quiet stream open.")
 
+    # Live recordings (the WebSockets /ws and /ws/transcribe)
+    app_prefix: str = Field(
+        "",
+        pattern=r"^(/[^/?#\s]+)*$",
+        validation_alias=AliasChoices("APP_PREFIX", "app_prefix"),
+        description="Path before `/ws` and `/ws/transcribe`. Read as `APP_PREFIX`.",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("REDIS_URL", "redis_url"),
+        description="Where recordings are counted, such as `redis://localhost:6379`; unset: in this process. "
+        "Read as `REDIS_URL`.",
+    )
+    redis_failure: RedisFailure = Field(
+        RedisFailure.OPEN,
+        description="While Redis cannot be asked, recordings are counted in this process (`open`) or refused "
+        "(`closed`).",
+    )
+    max_recordings_per_minute: int = Field(
+        40,
+        ge=1,
+        validation_alias=AliasChoices("MAX_RECORDINGS_PER_MINUTE", "max_recordings_per_minute"),
+        description="Recordings of one client address in a minute.",
+    )
+    max_recordings_per_hour: int = Field(
+        120,
+        ge=1,
+        validation_alias=AliasChoices("MAX_RECORDINGS_PER_HOUR", "max_recordings_per_hour"),
+        description="The same in an hour.",
+    )
+    max_recordings_per_day: int = Field(
+        200,
+        ge=1,
+        validation_alias=AliasChoices("MAX_RECORDINGS_PER_DAY", "max_recordings_per_day"),
+        description="The same in a day.",
+    )
+
     # Transcription
     guards: bool = Field(True, description="Withhold text that nobody said, and list it as suppressed.")
     decoding: DecodingSettings = Field(default_factory=DecodingSettings, description="Search for text.")
     vad: VadSettings = Field(default_factory=VadSettings, description="Voice activity.")
     language: LanguageSettings = Field(default_factory=LanguageSettings, description="Language detection.")
+
+    # Live speech
+    live: LiveSettings = Field(default_factory=LiveSettings, description="Live sessions.")
 
     # Logging
     log_level: LogLevel = Field(LogLevel.INFO, description="The least severe message that is logged.")

@@ -28,6 +28,7 @@ _GROUPS = {
     "decoding": "Decoding (defaults for requests that do not say)",
     "vad": "Voice activity (defaults for requests that do not say)",
     "language": "Language detection (defaults for requests that do not say)",
+    "live": "Live sessions",
 }
 
 

@@ -34,6 +34,10 @@ class LanguageTracker:
     """Languages the model knows."""
     _current: Decision | None = field(default=None, init=False)
 
+    def resume(self, language: str) -> None:
+        """Go on from a decision that was made before."""
+        self._current = Decision(language, 1.0)
+
     @property
     def detects(self) -> bool:
         """False when the caller named the language: then no guess is ever needed."""

@@ -1,0 +1,1 @@
+"""JSON over a WebSocket at ``/``: a stream in chunks, or a whole file, in base64."""

@@ -1,0 +1,1 @@
+"""OpenAI's Realtime API, transcription sessions: a WebSocket at ``/v1/realtime``."""

@@ -1,0 +1,1 @@
+"""Short recordings over a WebSocket at ``/ws`` and ``/ws/transcribe``."""

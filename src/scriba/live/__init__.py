@@ -1,0 +1,1 @@
+"""Live speech: a stream of audio in, words as they are said out."""

@@ -1,0 +1,82 @@
+"""What a live session tells. Times are seconds from the start of its audio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scriba.domain.transcript import Segment, Suppressed, Word
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Somebody began to speak at ``at``."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechPaused:
+    """Silence since ``at``; the utterance has ended."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """The client's flush has been carried out: all audio up to ``at`` is settled."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What seems to be said behind the last settled word. May change with the next event; may be empty."""
+
+    start: float
+    end: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Words that never change. Their texts keep the space before them: joined in order, all settled words of
+    a session are its transcript."""
+
+    words: tuple[Word, ...]
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFinal:
+    """A sentence or phrase is complete: its words are those settled since the segment before."""
+
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageHeard:
+    """The language of what follows."""
+
+    language: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Text that the model produced and nobody said."""
+
+    suppressed: Suppressed
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """The server is ``seconds`` of audio behind; told when that begins to matter and when it is over."""
+
+    seconds: float
+
+
+LiveEvent = (
+    SpeechStarted | SpeechPaused | Flushed | Partial | Settled | SegmentFinal | LanguageHeard | Withheld | Lag
+)
+DURABLE = (SpeechStarted, SpeechPaused, Flushed, Settled, SegmentFinal, LanguageHeard, Withheld)
+"""Events that are numbered, kept, and sent again to a client that missed them."""

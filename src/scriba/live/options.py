@@ -1,0 +1,83 @@
+"""What may be asked of a live session, and how soon its words are settled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from scriba.domain.options import LanguagePolicy
+from scriba.domain.transcript import Task
+
+
+class Delay(StrEnum):
+    """How long a word may be thought about: the names are those of OpenAI's Realtime API."""
+
+    MINIMAL = "minimal"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+
+
+@dataclass(frozen=True, slots=True)
+class SettlePolicy:
+    """When a word may be settled. All times are seconds of audio (docs/live.md has the measurements).
+
+    ``first`` after speech begins, and then every ``step``, what is not settled is heard again. A word is
+    settled when it ends ``clear`` before the edge of the audio and has at least ``sure`` probability, or ends
+    ``agreed_clear`` before it and the hearing before said the same there. After ``patience`` a word is
+    settled however unsure it is.
+    """
+
+    first: float = 0.3
+    step: float = 0.4
+    clear: float = 0.8
+    sure: float = 0.5
+    agreed_clear: float = 0.3
+    patience: float = 1.5
+
+    @classmethod
+    def for_delay(cls, delay: Delay) -> SettlePolicy:
+        """By measurement: sooner costs words, later brings few."""
+        return _BY_DELAY[delay]
+
+
+_BY_DELAY = {
+    Delay.MINIMAL: SettlePolicy(step=0.3, clear=0.6, sure=0.6, agreed_clear=0.2, patience=1.4),
+    Delay.LOW: SettlePolicy(),
+    Delay.MEDIUM: SettlePolicy(step=0.7, clear=1.2, sure=0.6, agreed_clear=0.7, patience=2.5),
+    Delay.HIGH: SettlePolicy(step=1.0, clear=1.6, sure=0.6, agreed_clear=0.8, patience=4.0),
+    Delay.XHIGH: SettlePolicy(step=1.5, clear=2.4, sure=0.6, agreed_clear=1.2, patience=6.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOptions:
+    """When somebody speaks and when they have ended; silero-vad's probabilities, times in seconds.
+
+    What was said is heard again after ``pause`` of silence; after ``end`` of it the utterance has ended.
+    ``automatic`` False leaves the end to the client.
+    """
+
+    threshold: float = 0.5
+    pause: float = 0.35
+    end: float = 0.8
+    padding: float = 0.3
+    shortest: float = 0.2
+    automatic: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """One session. ``model`` None means the server's default."""
+
+    model: str | None = None
+    task: Task = Task.TRANSCRIBE
+    language: LanguagePolicy = field(default_factory=LanguagePolicy)
+    settle: SettlePolicy = field(default_factory=SettlePolicy)
+    endpoint: EndpointOptions = field(default_factory=EndpointOptions)
+    prompt: str | None = None
+    hotwords: str | None = None
+    beam_size: int = 5
+    """Width of the search when an utterance is decoded for the last time; until then it is greedy."""
+    guards: bool = True

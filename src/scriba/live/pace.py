@@ -1,0 +1,46 @@
+"""How full the machine is with live work, by how long a hearing takes from being asked for to its result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+FULL_SECONDS = 1.0
+"""Mean turnaround from which a further session would make the others late."""
+_SMOOTHING = 0.25
+_FORGET_SECONDS = 5.0
+
+
+class Pace:
+    """Shared by all sessions of one scheduler. Belongs to one event loop."""
+
+    def __init__(self, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._workers = workers
+        self._clock = clock
+        self._turnaround = 0.0
+        self._under_way = 0
+        self._last = clock()
+
+    @property
+    def turnaround(self) -> float:
+        """Mean seconds from asking to result, of late; 0 when nothing was asked for a while."""
+        if self._under_way == 0 and self._clock() - self._last > _FORGET_SECONDS:
+            self._turnaround = 0.0
+        return self._turnaround
+
+    def hurry(self, step: float) -> bool:
+        """Whether a session should leave out hearings: others wait, or one takes longer than its step."""
+        return self._under_way > self._workers or self.turnaround > step
+
+    @property
+    def full(self) -> bool:
+        return self.turnaround > FULL_SECONDS
+
+    def began(self) -> float:
+        self._under_way += 1
+        return self._clock()
+
+    def ended(self, began: float) -> None:
+        self._under_way -= 1
+        self._last = self._clock()
+        self._turnaround += _SMOOTHING * (self._last - began - self._turnaround)

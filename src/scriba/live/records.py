@@ -1,0 +1,76 @@
+"""What a session was asked and what it heard, from its log."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from scriba.audio.live_pcm import PcmEncoding, PcmFormat
+from scriba.domain.options import LanguagePolicy
+from scriba.domain.transcript import Segment, Suppressed, Task, Transcript, Word
+from scriba.live.events import LanguageHeard, SegmentFinal, Settled, Withheld
+from scriba.live.journal import Logged
+from scriba.live.numbered import Finished
+from scriba.live.options import EndpointOptions, LiveOptions, SettlePolicy
+
+
+def write_options(options: LiveOptions) -> dict[str, Any]:
+    """As JSON."""
+    return asdict(options)
+
+
+def read_options(meta: dict[str, Any]) -> tuple[LiveOptions, PcmFormat | None]:
+    """Options and audio format as ``LiveService.open`` wrote them."""
+    own = dict(meta["options"])
+    language = own.pop("language")
+    options = LiveOptions(
+        **own
+        | {
+            "task": Task(own["task"]),
+            "language": LanguagePolicy(**language | {"allowed": tuple(language["allowed"])}),
+            "settle": SettlePolicy(**own["settle"]),
+            "endpoint": EndpointOptions(**own["endpoint"]),
+        }
+    )
+    form = meta["form"]
+    return options, None if form is None else PcmFormat(PcmEncoding(form[0]), form[1], form[2])
+
+
+def transcript_of(logged: Logged) -> Transcript:
+    """All segments, and what is settled behind the last of them as one more."""
+    segments: list[Segment] = []
+    suppressed: list[Suppressed] = []
+    open_words: list[Word] = []
+    language: str | None = None
+    probability = 0.0
+    duration = 0.0
+    for numbered in logged.events:
+        match numbered.event:
+            case SegmentFinal(segment):
+                segments.append(segment)
+                # A segment is made of the settled words up to its end, in order.
+                open_words = [word for word in open_words if word.start >= segment.end]
+            case Settled(words, _):
+                open_words.extend(words)
+            case LanguageHeard(heard, sure):
+                language, probability = heard, sure
+            case Withheld(own):
+                suppressed.append(own)
+            case Finished(seconds):
+                duration = seconds
+            case _:
+                pass
+    if open_words and duration == 0.0:
+        text = "".join(word.text for word in open_words).strip()
+        start, end = open_words[0].start, open_words[-1].end
+        segments.append(Segment(len(segments), start, end, text, language or "en", tuple(open_words)))
+    asked = logged.meta["options"]["language"]["language"]
+    return Transcript(
+        segments=tuple(segments),
+        duration=duration or (segments[-1].end if segments else 0.0),
+        language=asked or language,
+        language_probability=1.0 if asked else probability,
+        task=Task(logged.meta["options"]["task"]),
+        model=str(logged.meta["model"]),
+        suppressed=tuple(suppressed),
+    )

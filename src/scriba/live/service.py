@@ -1,0 +1,370 @@
+"""All live sessions of one process: opened, found again, ended, forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from scriba.audio.live_pcm import PcmFormat
+from scriba.domain.errors import OverloadedError, ScribaError, SessionNotFoundError
+from scriba.domain.transcript import Transcript
+from scriba.engine.port import Engine, EngineProvider
+from scriba.engine.scheduler import Scheduler
+from scriba.live.journal import Journal, Logged
+from scriba.live.numbered import Failed, Finished, Numbered
+from scriba.live.options import LiveOptions
+from scriba.live.pace import Pace
+from scriba.live.records import read_options, transcript_of, write_options
+from scriba.live.session import LiveSession, SessionLimits
+from scriba.live.state import WORKING, SessionState
+from scriba.live.stream import LiveStream
+
+log = structlog.get_logger(__name__)
+
+_ID = re.compile(r"live_[0-9a-f]{32}")
+_SWEEP_SECONDS = 5.0
+_RETRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLimits:
+    """Bounds of live sessions (``scriba.server.settings``: ``SCRIBA_LIVE__*``)."""
+
+    max_sessions: int = 32
+    max_seconds: float = 14_400.0
+    buffer_seconds: float = 30.0
+    resume_seconds: float = 60.0
+    keep_seconds: float = 86_400.0
+    sync_seconds: float = 0.5
+    max_frame_bytes: int = 1_048_576
+    exact: bool = False
+
+    def max_bytes(self, form: PcmFormat | None) -> int:
+        """Of a session's audio; a container of unknown kind may have as many as 16 bits at 48 kHz."""
+        return round(self.max_seconds * (form.bytes_per_second if form is not None else 96_000))
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A session as it is on disk."""
+
+    id: str
+    state: SessionState
+    seq: int
+    transcript: Transcript
+    created: float
+    error: str | None
+
+
+class LiveService:
+    """Belongs to one event loop; ``start`` and ``stop`` are called on it."""
+
+    def __init__(
+        self,
+        engines: EngineProvider,
+        scheduler: Scheduler,
+        folder: Path,
+        limits: LiveLimits | None = None,
+        *,
+        step_for: Callable[[LiveOptions], float] = lambda options: options.settle.step,
+    ) -> None:
+        self.limits = limits or LiveLimits()
+        self._engines = engines
+        self._scheduler = scheduler
+        self._folder = folder
+        self._step_for = step_for
+        self._pace = Pace(scheduler.workers)
+        self._sessions: dict[str, LiveSession] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._opening = 0
+        self._taking_up: dict[str, asyncio.Lock] = {}
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="scriba-live")
+        self._sweeper: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    @property
+    def sessions(self) -> int:
+        """Sessions that are being listened to."""
+        return len(self._sessions)
+
+    @property
+    def full(self) -> bool:
+        """Whether a further session would be refused."""
+        return self.sessions + self._opening >= self.limits.max_sessions or self._pace.full
+
+    async def start(self) -> None:
+        """Take up what an earlier process left unfinished, and begin to look after the folder."""
+        self._sweeper = asyncio.create_task(self._look_after())
+
+    async def stop(self) -> None:
+        """Suspend every session: another process can take it up from the disk."""
+        self._stopping = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        for session in self._sessions.values():
+            session.stop(SessionState.SUSPENDED)
+        while self._tasks or self._opening:
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await asyncio.sleep(0.01 if self._opening else 0)
+        self._threads.shutdown(wait=False)
+
+    async def open(
+        self, options: LiveOptions, form: PcmFormat | None, *, sequenced: bool = False
+    ) -> LiveSession:
+        """Begin a session. ``form`` None: the audio is a container stream.
+
+        Raises:
+            OverloadedError: as many sessions as may be, or the machine is full.
+            ScribaError: the model cannot be had or does not speak the language.
+        """
+        self._admit()
+        id_ = "live_" + secrets.token_hex(16)
+        meta = {
+            "id": id_,
+            "created": time.time(),
+            "sequenced": sequenced,
+            "form": None if form is None else [form.encoding.value, form.sample_rate, form.channels],
+            "options": write_options(options),
+        }
+        return await self._launch(id_, options, form, meta, None)
+
+    async def resume(self, id_: str) -> LiveSession:
+        """The session of that id: as it runs, or taken up from the disk.
+
+        Raises:
+            SessionNotFoundError: there is none.
+            OverloadedError: as ``open``.
+        """
+        if await self._logged(id_) is None:
+            raise SessionNotFoundError(f"There is no live session {id_[:60]!r}.", field="session")
+        # Two connections, or a connection and the recovery of a start, must not take up the same log.
+        async with self._taking_up.setdefault(id_, asyncio.Lock()):
+            try:
+                session = self._sessions.get(id_)
+                if session is not None and session.state in WORKING:
+                    return session
+                if session is not None:
+                    await session.ended.wait()
+                logged = await self._logged(id_)
+                if logged is None or ended_of(logged) is not None:
+                    raise SessionNotFoundError(
+                        "The session has ended; its transcript can be fetched.", field="session"
+                    )
+                self._admit()
+                options, form = read_options(logged.meta)
+                return await self._launch(id_, options, form, logged.meta, logged)
+            finally:
+                self._taking_up.pop(id_, None)
+
+    async def events(self, id_: str, after: int, until: int) -> list[Numbered]:
+        """The kept events of a session with numbers above ``after``, up to ``until``."""
+        logged = await self._logged(id_)
+        if logged is None:
+            return []
+        return [own for own in logged.events if after < own.seq <= until]
+
+    async def record(self, id_: str) -> SessionRecord:
+        """What was said in it so far.
+
+        Raises:
+            SessionNotFoundError: there is no such session.
+        """
+        logged = await self._logged(id_)
+        if logged is None:
+            raise SessionNotFoundError(f"There is no live session {id_[:60]!r}.", field="session")
+        session = self._sessions.get(id_)
+        last = ended_of(logged)
+        state = SessionState.SUSPENDED if session is None else session.state
+        if isinstance(last, Finished):
+            state = SessionState.FINISHED
+        elif isinstance(last, Failed):
+            state = SessionState.FAILED
+        return SessionRecord(
+            id_,
+            state,
+            logged.events[-1].seq if logged.events else 0,
+            transcript_of(logged),
+            logged.meta["created"],
+            last.message if isinstance(last, Failed) else None,
+        )
+
+    async def delete(self, id_: str) -> None:
+        """End it if it runs, and forget it.
+
+        Raises:
+            SessionNotFoundError: there is no such session.
+        """
+        if await self._logged(id_) is None:
+            raise SessionNotFoundError(f"There is no live session {id_[:60]!r}.", field="session")
+        session = self._sessions.get(id_)
+        if session is not None:
+            session.stop(SessionState.ENDED)
+            await session.ended.wait()
+        await asyncio.to_thread(shutil.rmtree, self._folder / id_, True)
+
+    def _admit(self) -> None:
+        if self._stopping:
+            raise OverloadedError("The server is shutting down.", retry_after=10.0)
+        taken = len(self._sessions) + self._opening
+        if taken >= self.limits.max_sessions:
+            raise OverloadedError(
+                f"The server is full: it has {taken} live sessions and takes no more than "
+                f"{self.limits.max_sessions}.",
+                retry_after=_RETRY_SECONDS,
+            )
+        if self._pace.full:
+            raise OverloadedError(
+                f"The machine is full: hearing a few words takes {self._pace.turnaround:.1f} s with the "
+                f"{taken} live sessions there are.",
+                retry_after=_RETRY_SECONDS,
+            )
+
+    async def _launch(
+        self,
+        id_: str,
+        options: LiveOptions,
+        form: PcmFormat | None,
+        meta: dict[str, Any],
+        logged: Logged | None,
+    ) -> LiveSession:
+        self._opening += 1
+        loop = asyncio.get_running_loop()
+        try:
+            lease, engine = await loop.run_in_executor(None, self._acquire, options)
+            try:
+                stream = await loop.run_in_executor(
+                    None, self._stream, id_, options, form, meta, logged, engine
+                )
+            except BaseException:
+                lease.__exit__(None, None, None)
+                raise
+        finally:
+            self._opening -= 1
+        limits = SessionLimits(
+            max_bytes=self.limits.max_bytes(form),
+            buffer_seconds=self.limits.buffer_seconds,
+            sync_seconds=self.limits.sync_seconds,
+            exact=self.limits.exact,
+        )
+        session = LiveSession(
+            id_,
+            stream,
+            engine,
+            self._scheduler,
+            self._pace,
+            limits,
+            self._threads,
+            self._step_for(options),
+            frame=(logged.frame if logged is not None else 0) if meta["sequenced"] else None,
+        )
+        if self._stopping:
+            session.stop(SessionState.SUSPENDED)
+        self._sessions[id_] = session
+        self._tasks[id_] = asyncio.create_task(self._run(session, lease))
+        return session
+
+    def _acquire(self, options: LiveOptions) -> tuple[AbstractContextManager[Engine], Engine]:
+        lease = self._engines.acquire(options.model, language=options.language.language, task=options.task)
+        return lease, lease.__enter__()
+
+    def _stream(
+        self,
+        id_: str,
+        options: LiveOptions,
+        form: PcmFormat | None,
+        meta: dict[str, Any],
+        logged: Logged | None,
+        engine: Engine,
+    ) -> LiveStream:
+        folder = self._folder / id_
+        languages = engine.capabilities.languages
+        meta = meta | {"model": engine.model}
+        journal = (
+            Journal.create(folder, meta)
+            if logged is None
+            else Journal.reopen(folder, sequenced=meta["sequenced"])
+        )
+        stream = LiveStream(options, form, languages, journal)
+        if logged is not None:
+            fresh = Logged.read(folder)
+            assert fresh is not None  # noqa: S101
+            stream.replay(folder, fresh)
+        return stream
+
+    async def _run(self, session: LiveSession, lease: AbstractContextManager[Engine]) -> None:
+        try:
+            await session.run()
+        finally:
+            self._sessions.pop(session.id, None)
+            self._tasks.pop(session.id, None)
+            await asyncio.get_running_loop().run_in_executor(None, lease.__exit__, None, None, None)
+
+    async def _logged(self, id_: str) -> Logged | None:
+        if not _ID.fullmatch(id_):  # never a path of somebody's making
+            return None
+        return await asyncio.to_thread(Logged.read, self._folder / id_)
+
+    async def _look_after(self) -> None:
+        await self._recover()
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = time.monotonic()
+            for session in list(self._sessions.values()):
+                if (
+                    session.state is SessionState.DETACHED
+                    and now - session.idle_since > self.limits.resume_seconds
+                ):
+                    log.info("live session finished without its client", session=session.id)
+                    session.finish()
+            with suppress(OSError):
+                await asyncio.to_thread(self._expire)
+
+    async def _recover(self) -> None:
+        for id_ in await asyncio.to_thread(self._unfinished):
+            try:
+                await self.resume(id_)
+                log.info("live session taken up from disk", session=id_)
+            except ScribaError as error:
+                log.warning("live session not taken up", session=id_, why=error.message)
+            except Exception:
+                log.exception("live session not taken up", session=id_)
+
+    def _unfinished(self) -> list[str]:
+        found = []
+        for path in self._folders():
+            logged = Logged.read(path)
+            if logged is not None and ended_of(logged) is None:
+                found.append(path.name)
+        return found
+
+    def _expire(self) -> None:
+        """Forget sessions that were last written to longer ago than they are kept."""
+        for path in self._folders():
+            if path.name in self._sessions:
+                continue
+            newest = max((own.stat().st_mtime for own in path.iterdir()), default=path.stat().st_mtime)
+            if time.time() - newest > self.limits.keep_seconds:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _folders(self) -> list[Path]:
+        if not self._folder.is_dir():
+            return []
+        return [path for path in self._folder.iterdir() if _ID.fullmatch(path.name)]
+
+
+def ended_of(logged: Logged) -> Finished | Failed | None:
+    """The event that ended the session, if one did."""
+    last = logged.events[-1].event if logged.events else None
+    return last if isinstance(last, (Finished, Failed)) else None

@@ -1,0 +1,295 @@
+"""Sessions on a real scheduler and a real disk: broken off, resumed, restarted, expired."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from scriba.audio.live_pcm import PcmFormat
+from scriba.domain.errors import (
+    InvalidOptionError,
+    MediaTooLargeError,
+    OverloadedError,
+    SessionNotFoundError,
+)
+from scriba.engine.scheduler import Scheduler
+from scriba.live.events import Partial
+from scriba.live.numbered import Acknowledged, Numbered
+from scriba.live.options import LiveOptions
+from scriba.live.outbox import Outbox
+from scriba.live.service import LiveLimits, LiveService
+from scriba.live.session import LiveSession
+from scriba.live.state import SessionState
+from tests.live.doubles import RATE, ByHeart, Engines, pcm, recording
+
+LIMITS = LiveLimits(sync_seconds=0.0)
+
+
+@pytest.fixture(scope="module")
+def audio(two_cities: Path) -> NDArray[np.float32]:
+    return np.concatenate((recording(two_cities, 20.0), np.zeros(RATE, np.float32)))
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, audio: NDArray[np.float32], limits: LiveLimits = LIMITS, cost: float = 0.0
+) -> AsyncIterator[LiveService]:
+    scheduler = Scheduler(2)
+    engines = Engines(ByHeart(audio, cost=cost))
+    service = LiveService(engines, scheduler, folder, limits)
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+        await asyncio.to_thread(scheduler.close)
+        assert engines.taken == 0
+
+
+async def drain(outbox: Outbox) -> list[Numbered]:
+    """Everything until the session has ended."""
+    found: list[Numbered] = []
+    while (items := await outbox.get()) is not None:
+        found += items
+    return found
+
+
+async def acknowledged(outbox: Outbox, received: int) -> None:
+    """Return when so many bytes are safe."""
+    async with asyncio.timeout(10):
+        while items := await outbox.get():
+            for own in items:
+                if isinstance(own.event, Acknowledged) and own.event.received >= received:
+                    return
+
+
+def kept(events: list[Numbered]) -> list[Numbered]:
+    return [own for own in events if own.kept]
+
+
+async def send(session: LiveSession, data: bytes, piece: int = 3200) -> None:
+    for start in range(0, len(data), piece):
+        await session.audio(data[start : start + piece])
+
+
+async def unbroken(folder: Path, audio: NDArray[np.float32]) -> tuple[str, list[Numbered]]:
+    async with serving(folder, audio) as service:
+        session = await service.open(LiveOptions(), PcmFormat())
+        outbox = session.attach()
+        await send(session, pcm(audio))
+        session.finish()
+        events = await drain(outbox)
+        return (await service.record(session.id)).transcript.text, events
+
+
+async def test_a_session_from_its_first_byte_to_its_transcript(
+    tmp_path: Path, audio: NDArray[np.float32]
+) -> None:
+    text, events = await unbroken(tmp_path, audio)
+
+    assert text == "".join(word.text for word in ByHeart(audio).words).strip()
+    assert [own.seq for own in kept(events)] == list(range(1, len(kept(events)) + 1))
+    acknowledged = [own.event for own in events if isinstance(own.event, Acknowledged)]
+    assert all(own.received <= len(pcm(audio)) for own in acknowledged)
+
+
+async def test_ten_breaks_at_random_moments_change_nothing(
+    tmp_path: Path, audio: NDArray[np.float32]
+) -> None:
+    text, usual = await unbroken(tmp_path / "usual", audio)
+    chance = random.Random(7)
+    data = pcm(audio)
+    breaks = sorted(chance.randrange(1, len(data)) for _ in range(10))
+    async with serving(tmp_path / "broken", audio) as service:
+        session = await service.open(LiveOptions(), PcmFormat())
+        seen: list[Numbered] = []
+        for end in [*breaks, len(data)]:
+            session = await service.resume(session.id)
+            outbox = session.attach()
+            last = seen[-1].seq if seen else 0
+            seen += await service.events(session.id, last, session.seq)
+            await send(session, data[session.received : end], chance.randrange(100, 9000))
+            await asyncio.sleep(chance.random() * 0.05)
+            # What was in the outbox and not read is lost with the connection.
+            session.detach(outbox)
+        outbox = session.attach()
+        seen += await service.events(session.id, seen[-1].seq, session.seq)
+        session.finish()
+        seen += kept(await drain(outbox))
+        record = await service.record(session.id)
+
+    assert record.transcript.text == text
+    assert [own.event for own in seen] == [own.event for own in kept(usual)]
+
+
+@pytest.mark.parametrize("sequenced", [False, True])
+async def test_a_server_that_ends_in_between_changes_nothing(
+    tmp_path: Path, audio: NDArray[np.float32], sequenced: bool
+) -> None:
+    text, usual = await unbroken(tmp_path / "usual", audio)
+    data = pcm(audio)
+    folder = tmp_path / "broken"
+    id_ = ""
+    for round_ in range(5):
+        async with serving(folder, audio, cost=0.002) as service:
+            if not id_:
+                session = await service.open(LiveOptions(), PcmFormat(), sequenced=sequenced)
+                id_ = session.id
+            else:
+                session = await service.resume(id_)
+            end = len(data) * (round_ + 1) // 5
+            number = session.frame
+            while session.received < end:
+                number = None if number is None else number + 1
+                await session.audio(data[session.received : min(end, session.received + 3200)], number)
+            await asyncio.sleep(0.05)
+            if round_ == 4:
+                session.finish()
+                await session.ended.wait()
+    async with serving(folder, audio) as service:
+        record = await service.record(id_)
+        events = await service.events(id_, 0, 10_000)
+
+    assert record.state is SessionState.FINISHED
+    assert record.transcript.text == text
+    assert [own.event for own in events] == [own.event for own in kept(usual)]
+
+
+async def test_a_session_without_its_client_is_finished_after_a_while(
+    tmp_path: Path, audio: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scriba.live.service._SWEEP_SECONDS", 0.05)
+    async with serving(tmp_path, audio, replace(LIMITS, resume_seconds=0.1)) as service:
+        session = await service.open(LiveOptions(), PcmFormat())
+        outbox = session.attach()
+        await send(session, pcm(audio[: 5 * RATE]))
+        session.detach(outbox)
+        await asyncio.wait_for(session.ended.wait(), 10)
+        record = await service.record(session.id)
+        with pytest.raises(SessionNotFoundError, match="ended"):
+            await service.resume(session.id)
+
+    assert record.state is SessionState.FINISHED
+    assert record.transcript.text.startswith("word0 word1")
+
+
+async def test_what_an_earlier_process_left_is_finished_without_its_client(
+    tmp_path: Path, audio: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scriba.live.service._SWEEP_SECONDS", 0.05)
+    async with serving(tmp_path, audio) as service:
+        session = await service.open(LiveOptions(), PcmFormat())
+        outbox = session.attach()
+        await send(session, pcm(audio))
+        await acknowledged(outbox, len(pcm(audio)))
+        id_ = session.id
+    last = ByHeart(audio).words[-1].text
+    async with serving(tmp_path, audio, replace(LIMITS, resume_seconds=0.05)) as service:
+        async with asyncio.timeout(10):
+            while (await service.record(id_)).state is not SessionState.FINISHED:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert (await service.record(id_)).transcript.text.endswith(last)
+
+
+async def test_one_session_too_many_is_refused(tmp_path: Path, audio: NDArray[np.float32]) -> None:
+    async with serving(tmp_path, audio, replace(LIMITS, max_sessions=1)) as service:
+        await service.open(LiveOptions(), PcmFormat())
+        with pytest.raises(OverloadedError, match="has 1 live sessions and takes no more than 1"):
+            await service.open(LiveOptions(), PcmFormat())
+
+
+async def test_a_full_machine_refuses_before_the_old_ones_suffer(
+    tmp_path: Path, audio: NDArray[np.float32]
+) -> None:
+    async with serving(tmp_path, audio, cost=0.9) as service:
+        session = await service.open(LiveOptions(), PcmFormat())
+        await send(session, pcm(audio[: 6 * RATE]))
+        async with asyncio.timeout(30):
+            while not service.full:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        with pytest.raises(OverloadedError, match="The machine is full"):
+            await service.open(LiveOptions(), PcmFormat())
+
+
+async def test_more_audio_than_a_session_may_have(tmp_path: Path, audio: NDArray[np.float32]) -> None:
+    async with serving(tmp_path, audio, replace(LIMITS, max_seconds=1.0)) as service:
+        session = await service.open(LiveOptions(), PcmFormat())
+        await session.audio(bytes(32_000))
+        with pytest.raises(MediaTooLargeError, match="32000 bytes"):
+            await session.audio(bytes(2))
+
+
+async def test_no_audio_after_the_end(tmp_path: Path, audio: NDArray[np.float32]) -> None:
+    async with serving(tmp_path, audio) as service:
+        session = await service.open(LiveOptions(), PcmFormat())
+        session.finish()
+        with pytest.raises(InvalidOptionError, match="takes no more audio"):
+            await session.audio(bytes(2))
+        await session.ended.wait()
+        record = await service.record(session.id)
+
+    assert record.transcript.segments == ()
+
+
+async def test_a_deleted_session_leaves_nothing(tmp_path: Path, audio: NDArray[np.float32]) -> None:
+    async with serving(tmp_path, audio) as service:
+        session = await service.open(LiveOptions(), PcmFormat())
+        await send(session, pcm(audio[: 3 * RATE]))
+        await service.delete(session.id)
+        assert os.listdir(tmp_path) == []
+        for id_ in (session.id, "live_" + "0" * 32, "../../etc", ""):
+            with pytest.raises(SessionNotFoundError):
+                await service.record(id_)
+
+
+async def test_expired_sessions_are_forgotten(
+    tmp_path: Path, audio: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scriba.live.service._SWEEP_SECONDS", 0.05)
+    async with serving(tmp_path, audio, replace(LIMITS, keep_seconds=0.0)) as service:
+        session = await service.open(LiveOptions(), PcmFormat())
+        session.finish()
+        await session.ended.wait()
+        async with asyncio.timeout(10):
+            while os.listdir(tmp_path):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
+async def test_a_slow_reader_misses_partials_and_nothing_else() -> None:
+    from scriba.live.events import SpeechStarted
+
+    outbox = Outbox(most=3)
+    for number in range(1, 4):
+        outbox.put(Numbered(number, SpeechStarted(float(number)), kept=True))
+        for at in range(50):
+            outbox.put(Numbered(number, Partial(at, at, str(at)), kept=False))
+    items = await outbox.get()
+    assert items is not None
+    assert [own.seq for own in items if own.kept] == [1, 2, 3]
+    assert [own.event for own in items if not own.kept] == [Partial(49, 49, "49")]
+
+    for number in range(4, 9):
+        outbox.put(Numbered(number, SpeechStarted(0.0), kept=True))
+    assert outbox.closed == "too slow"
+
+
+async def test_another_connection_takes_a_session_over(tmp_path: Path, audio: NDArray[np.float32]) -> None:
+    async with serving(tmp_path, audio) as service:
+        session = await service.open(LiveOptions(), PcmFormat())
+        first = session.attach()
+        second = session.attach()
+        assert first.closed == "replaced"
+        session.detach(first)
+        states = [session.state]
+        session.detach(second)
+        states.append(session.state)
+        assert states == [SessionState.OPEN, SessionState.DETACHED]
