@@ -17,9 +17,9 @@ from scriba.engine.scheduler import Scheduler
 from scriba.live.service import LiveLimits, LiveService
 from scriba.server.services import Services
 from scriba.transcribe.recording import RecordingTranscriber
-from tests.engine.test_ctranslate2 import bundled
 from tests.live.doubles import RATE, ByHeart, Engines, recording
 from tests.server.fakes import FakeModels, FakeTranscriber, Serving, settings
+from tests.speech import bundled
 
 
 @pytest.fixture(scope="session")
