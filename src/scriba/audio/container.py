@@ -91,7 +91,7 @@ def open_live_container(stream: ByteStream) -> InputContainer:
             mode="r",
             metadata_errors="ignore",
             io_open=_refuse_to_open,
-            buffer_size=_LIVE_PROBE_BYTES,
+            buffer_size=_BUFFER_BYTES,
             container_options=options,
         )
     except (av.FFmpegError, OSError, ValueError, OverflowError) as error:

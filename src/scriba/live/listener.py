@@ -31,7 +31,7 @@ from scriba.live.events import (
 from scriba.live.hearing import Hearing, HearingRequest, LanguageChooser, hear
 from scriba.live.judging import judge
 from scriba.live.options import LiveOptions
-from scriba.live.settle import is_trusted, settled_count
+from scriba.live.settle import is_shown, settled_count
 from scriba.live.voice import Endpointer, Mark, MarkKind
 from scriba.live.window import ListeningWindow, shifted
 from scriba.transcribe.languages import LanguageTracker
@@ -199,7 +199,7 @@ class Listener:
                 self._events.append(Flushed(round(mark.edge / SAMPLE_RATE, 3)))
                 continue
             self._marks_passed += 1
-            work = self._pass_mark(mark)
+            work = self._pass_mark(mark, hurry=hurry)
             if work is not None:
                 return work
 
@@ -215,7 +215,7 @@ class Listener:
         else:
             self._take_final(work, hearing, words)
 
-    def _pass_mark(self, mark: Mark) -> Work | None:
+    def _pass_mark(self, mark: Mark, *, hurry: bool) -> Work | None:
         match mark.kind:
             case MarkKind.START:
                 self._begin(mark)
@@ -225,6 +225,9 @@ class Listener:
                 self._tick = mark.edge + round(self.options.settle.step * SAMPLE_RATE)
             case MarkKind.PAUSE:
                 self._silent = True
+                if hurry and self._marks:  # how it went on is known already
+                    self._unheard = True
+                    return None
                 return self._hear_to(Kind.TICK, mark)
             case MarkKind.END:
                 self._silent = True
@@ -320,8 +323,7 @@ class Listener:
         self._tail = words[count:]
         # A pause was heard through to the last word.
         self._unheard = not (self._silent and words and not self._tail)
-        trusted = is_trusted(hearing, self.window.words[: len(self.window.words) - count])
-        shown = self._tail if trusted or count else ()
+        shown = self._tail if is_shown(hearing, self.window.words[-20:]) else ()
         self._events.append(self._partial(shown, work.end))
         self._complete(whole=False)
         if self.window.trim(LONGEST_SECONDS, CONTEXT_SECONDS, work.end, hearing.language):

@@ -57,16 +57,22 @@ def settled_count(
 
 def is_trusted(hearing: Hearing, before: Sequence[AlignedWord]) -> bool:
     """False when something beside the words speaks against them: then they wait for more audio."""
-    decoded, words = hearing.decoded, hearing.words
-    if not words or decoded.avg_logprob < _IMPROBABLE or decoded.no_speech_prob > _SILENT:
+    if not is_shown(hearing, before) or hearing.decoded.avg_logprob < _IMPROBABLE:
+        return False
+    # Invented thanks and credits come whole and alone: speech soon goes on behind them.
+    text = normalise("".join(word.text for word in hearing.words))
+    return bool(before) or text not in COMMON_PHRASES | CREDITS
+
+
+def is_shown(hearing: Hearing, before: Sequence[AlignedWord]) -> bool:
+    """Whether the words may be shown as a guess: a loop and words of a silence may not."""
+    words = hearing.words
+    if not words or hearing.decoded.no_speech_prob > _SILENT:
         return False
     if find_loop([normalise(word.text) for word in (*before, *words)]) is not None:
         return False
     seconds = words[-1].end - words[0].start
-    if len(words) >= 6 and len(words) > _FASTEST * max(seconds, 0.1):
-        return False
-    # Invented thanks and credits come whole and alone: speech soon goes on behind them.
-    return bool(before) or normalise("".join(word.text for word in words)) not in COMMON_PHRASES | CREDITS
+    return len(words) < 6 or len(words) <= _FASTEST * max(seconds, 0.1)
 
 
 def _same(first: AlignedWord, second: AlignedWord) -> bool:
