@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -253,7 +254,7 @@ async def test_no_edge_is_taken_from_anywhere_else(stores: Stores, edge: Edge) -
     from scriba.store.tables import jobs
 
     job, hold = await claimed(stores)
-    reach = {
+    reach: dict[JobState, Callable[[], Awaitable[object]]] = {
         JobState.QUEUED: lambda: stores.jobs.release(hold),
         JobState.RUNNING: lambda: asyncio.sleep(0),
         JobState.COMPLETED: lambda: completed(stores, hold, job.fingerprint),
@@ -262,7 +263,7 @@ async def test_no_edge_is_taken_from_anywhere_else(stores: Stores, edge: Edge) -
     }
     for state in JobState:
         job, hold = await claimed(stores)
-        await reach[state]()  # type: ignore[operator]
+        await reach[state]()
         async with stores.database.write() as connection:
             moved = await _move(connection, edge, jobs.c.id == job.id)
         assert (moved is not None) == (state in edge.leaves), state

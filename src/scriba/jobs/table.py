@@ -215,6 +215,15 @@ class JobTable:
                 insert(windows).values(job_id=hold.job_id, number=number, document=document)
             )
 
+    async def record_progress(self, hold: Hold, progress: JobProgress) -> None:
+        """How far a job without windows has come."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(jobs)
+                .where(_held_by(hold.owner, [hold]))
+                .values(progress_done=progress.done, progress_total=progress.total, updated_at=now())
+            )
+
     async def complete(
         self,
         hold: Hold,

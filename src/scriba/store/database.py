@@ -127,7 +127,8 @@ def _write_ahead(cursor: Any) -> None:
     """Readers beside a writer. The file remembers it; SQLite does not wait for its turn to change it."""
     for _ in range(_BUSY_SECONDS * 20):
         try:
-            if cursor.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            cursor.execute("PRAGMA journal_mode")
+            if cursor.fetchone()[0] == "wal":
                 return
             cursor.execute("PRAGMA journal_mode=WAL")
         except OperationalError:

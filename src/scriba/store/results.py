@@ -62,8 +62,15 @@ class ResultStore:
         )
 
     async def drop(self, result: StoredResult) -> None:
-        """Remove a document that was written for nothing."""
-        await self._blobs.delete([result.blob_key])
+        """Remove a document that was written for nothing.
+
+        Whether it was is asked of the table: an answer that got lost may have been a success.
+        """
+        async with self._database.read() as connection:
+            query = select(results.c.id).where(results.c.id == result.id)
+            counts = (await connection.execute(query)).first() is not None
+        if not counts:
+            await self._blobs.delete([result.blob_key])
 
     async def get(self, result_id: str | None) -> bytes:
         """

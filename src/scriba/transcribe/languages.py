@@ -34,6 +34,10 @@ class LanguageTracker:
     """Languages the model knows."""
     _current: Decision | None = field(default=None, init=False)
 
+    def remember(self, decision: Decision) -> None:
+        """Go on as if this had been the last decision."""
+        self._current = decision
+
     @property
     def detects(self) -> bool:
         """False when the caller named the language: then no guess is ever needed."""
