@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scriba.domain.job import JobKind
+from scriba.domain.media import Media
 from scriba.jobs.table import JobTable, NewJob
 from scriba.store.blobs import Blobs
 from scriba.store.database import Database
-from scriba.store.media import Media, MediaStore
+from scriba.store.media import MediaStore
 from scriba.store.migrate import migrate
 from scriba.store.results import ResultStore
 

@@ -17,11 +17,14 @@ from starlette.responses import Response
 from scriba import __version__
 from scriba.domain.errors import InvalidOptionError, ScribaError
 from scriba.doors.context import DoorContext, UploadLimits
+from scriba.doors.jobs.routes import jobs_router
 from scriba.doors.one_call.routes import one_call_router
 from scriba.doors.openai.routes import openai_router
+from scriba.jobs.fetch import FetchLimits
 from scriba.server.admission import Admission
 from scriba.server.authentication import ApiKeyMiddleware
 from scriba.server.documentation import STATIC_DIR, documentation_router
+from scriba.server.jobs import JobParts
 from scriba.server.openapi import describe
 from scriba.server.readiness import Readiness
 from scriba.server.replies import error_response, status_response
@@ -50,13 +53,14 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        readiness.start()
-        try:
-            yield
-        finally:
-            context.stopping.set()
-            await readiness.stop()
-            await asyncio.to_thread(services.close)
+        async with _jobs_at_work(services.jobs):
+            readiness.start()
+            try:
+                yield
+            finally:
+                context.stopping.set()
+                await readiness.stop()
+        await asyncio.to_thread(services.close)
 
     app = FastAPI(
         title="Scriba",
@@ -73,6 +77,8 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
     app.state.stopping = context.stopping
     app.include_router(one_call_router(context))
     app.include_router(openai_router(context))
+    if services.jobs is not None:
+        _include_jobs(app, services.jobs, context, settings)
     app.include_router(status_router(readiness, docs=settings.docs))
     if settings.docs:
         app.include_router(documentation_router())
@@ -82,6 +88,33 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _validation_error)
     describe(app, keys=bool(settings.api_keys))
     return app
+
+
+@asynccontextmanager
+async def _jobs_at_work(jobs: JobParts | None) -> AsyncIterator[None]:
+    """Jobs are opened before the first request is taken, and put back into the queue after the last."""
+    if jobs is None:
+        yield
+        return
+    await jobs.open()
+    stop = asyncio.Event()
+    work = asyncio.create_task(jobs.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await work
+        await jobs.close()
+
+
+def _include_jobs(app: FastAPI, jobs: JobParts, context: DoorContext, settings: Settings) -> None:
+    fetching = FetchLimits(
+        max_bytes=settings.max_upload_bytes,
+        seconds=settings.fetch_seconds,
+        idle_seconds=settings.upload_idle_seconds,
+        private=frozenset(settings.private_hosts),
+    )
+    app.include_router(jobs_router(context, jobs.service, fetching))
 
 
 def _layers(settings: Settings) -> list[Middleware]:

@@ -14,6 +14,7 @@ import uvicorn
 
 from scriba.server.app import create_app
 from scriba.server.composition import build_services
+from scriba.server.jobs import prepare
 from scriba.server.logs import configure_logging
 from scriba.server.readiness import Readiness
 from scriba.server.services import Services
@@ -38,7 +39,8 @@ def serve(settings: Settings, tell: Callable[[str], None] | None = None) -> None
     configure_logging(settings.log_level, settings.log_format)
     listener = _listen(settings)
     try:
-        services = build_services(settings)
+        prepare(settings)
+        services = build_services(settings, with_jobs=True)
         # uvicorn has shut down in order before it raises the signal again.
         with suppress(KeyboardInterrupt):
             ScribaServer(services, listener, tell or _tell).run(sockets=[listener])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scriba.doors.context import ModelDirectory
+from scriba.server.jobs import JobParts
 from scriba.server.readiness import Warm
 from scriba.server.settings import Settings
 from scriba.transcribe.port import Transcriber
@@ -17,10 +18,11 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One process's parts. ``warm`` makes the default model ready; ``close`` frees everything."""
+    """One process's parts. ``warm`` makes the default model ready; ``close`` frees all but jobs."""
 
     settings: Settings
     transcriber: Transcriber
     models: ModelDirectory
     warm: Warm
+    jobs: JobParts | None = None
     close: Callable[[], None] = _nothing

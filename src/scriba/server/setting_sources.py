@@ -17,6 +17,8 @@ from pydantic_settings import SettingsError as ParseError
 from scriba.server.settings import PREFIX, Settings
 
 MASK = "********"
+FIXED_NAMES = {"hf_token": "HF_TOKEN", "db_url": "DB_URL"}
+"""Settings whose variables others have named."""
 
 
 class SettingsError(Exception):
@@ -54,7 +56,8 @@ def setting_fields(model: type[BaseModel] = Settings, path: tuple[str, ...] = ()
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
             yield from setting_fields(info.annotation, here)
             continue
-        env = "HF_TOKEN" if here == ("hf_token",) else PREFIX + "__".join(here).upper()
+        env = FIXED_NAMES.get(name) if not path else None
+        env = env or PREFIX + "__".join(here).upper()
         yield SettingField(here, env, info, path[0] if path else None)
 
 
@@ -141,14 +144,15 @@ def _explain(error: ValidationError, flags: Mapping[str, Any]) -> str:
             path = (top, first)
         if top in flags:
             name = "--" + top.replace("_", "-")
-        elif top == "hf_token":
-            name = "HF_TOKEN"
+        elif top in FIXED_NAMES:
+            name = FIXED_NAMES[top]
         else:
             name = PREFIX + "__".join(path).upper()
         value = fault.get("input")
         shown = (
             ""
-            if top in {"api_keys", "hf_token"} or not isinstance(value, (str, int, float))
+            if top in {"api_keys", "hf_token", "db_url", "webhook_secret", "store"}
+            or not isinstance(value, (str, int, float))
             else f" ({value!r})"
         )
         lines.append(f"{name}{shown}: {reason[:1].lower()}{reason[1:].rstrip('.')}.")

@@ -7,7 +7,6 @@ import hashlib
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, cast
@@ -18,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scriba.domain.errors import ConflictError, EmptyMediaError, NotFoundError, StorageFullError
 from scriba.domain.job import JobState
+from scriba.domain.media import Media
 from scriba.store.blobs import Blobs
 from scriba.store.clock import now
 from scriba.store.database import Database
@@ -26,19 +26,6 @@ from scriba.store.tables import jobs, media, results
 _READ = 1 << 20
 _LONGEST_NAME = 255
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """A stored recording. ``name`` is what its sender called it: shown, and never used as a path."""
-
-    id: str
-    sha256: str
-    size: int
-    name: str
-    blob_key: str
-    created_at: float
-    listed_at: float | None
 
 
 class MediaStore:
