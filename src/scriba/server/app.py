@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import BinaryIO
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,11 +16,15 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from scriba import __version__
+from scriba.audio.decode import DecodeLimits
 from scriba.domain.errors import InvalidOptionError, ScribaError
 from scriba.doors.context import DoorContext, UploadLimits
 from scriba.doors.jobs.routes import jobs_router
+from scriba.doors.library.routes import library_router
 from scriba.doors.one_call.routes import one_call_router
 from scriba.doors.openai.routes import openai_router
+from scriba.doors.tasks.params import ServerFacts
+from scriba.doors.tasks.routes import tasks_router
 from scriba.jobs.fetch import FetchLimits
 from scriba.server.admission import Admission
 from scriba.server.authentication import ApiKeyMiddleware
@@ -30,8 +35,9 @@ from scriba.server.readiness import Readiness
 from scriba.server.replies import error_response, status_response
 from scriba.server.request_log import RequestLogMiddleware
 from scriba.server.services import Services
-from scriba.server.settings import Settings
+from scriba.server.settings import Settings, StatusCase
 from scriba.server.status import status_router
+from scriba.transcribe.probe import probe
 
 
 def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
@@ -83,6 +89,9 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
     if settings.docs:
         app.include_router(documentation_router())
         app.mount("/static", StaticFiles(directory=STATIC_DIR), name="static")
+    if services.jobs is not None:
+        # The last: it takes whatever begins with an id.
+        app.include_router(library_router(context, services.jobs.service, _probe(settings)))
     app.add_exception_handler(ScribaError, _known_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -115,6 +124,26 @@ def _include_jobs(app: FastAPI, jobs: JobParts, context: DoorContext, settings: 
         private=frozenset(settings.private_hosts),
     )
     app.include_router(jobs_router(context, jobs.service, fetching))
+    facts = ServerFacts(
+        compute_type=settings.compute_type,
+        unloads=settings.model_idle_seconds > 0,
+        together=settings.batch_rows,
+    )
+    lower = settings.task_status_case is StatusCase.LOWER
+    app.include_router(tasks_router(context, jobs.service, facts, lower=lower))
+
+
+def _probe(settings: Settings) -> Callable[[BinaryIO], Awaitable[None]]:
+    limits = DecodeLimits(
+        max_bytes=settings.max_upload_bytes,
+        max_seconds=settings.max_audio_seconds,
+        max_decoded_bytes=settings.max_decoded_bytes,
+    )
+
+    async def probe_file(file: BinaryIO) -> None:
+        await asyncio.to_thread(probe, file, limits)
+
+    return probe_file
 
 
 def _layers(settings: Settings) -> list[Middleware]:
