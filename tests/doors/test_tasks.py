@@ -180,9 +180,8 @@ def test_voice_activity_takes_its_own_parameters(name: str) -> None:
 async def test_the_documented_polling_client(tmp_path: Path) -> None:
     """Word for word what the original's documentation prints, with its pauses shortened."""
     async with client(services(tmp_path, FakeBatch(windows=5, seconds=0.05))) as http:
-        response = await http.post(
-            "/transcription", files=upload(), params={"lang": "en", "model_size": "base"}
-        )
+        sent = {"lang": "en", "model_size": "base"}
+        response = await http.post("/transcription", files=upload(), params=sent)
         assert response.status_code == 201
         queued = response.json()
         assert queued["status"] == "QUEUED"

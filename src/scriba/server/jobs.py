@@ -34,6 +34,7 @@ class JobParts:
     settings: Settings
     database: Database
     blobs: Blobs
+    results: ResultStore
     queue: Queue
     service: JobService
     webhooks: Webhooks
@@ -122,7 +123,7 @@ def build_jobs(
         default_model=settings.model,
         max_attempts=settings.jobs.max_attempts,
     )
-    return JobParts(settings, database, blobs, queue, service, webhooks, keeper, worker)
+    return JobParts(settings, database, blobs, results, queue, service, webhooks, keeper, worker)
 
 
 def prepare(settings: Settings) -> None:

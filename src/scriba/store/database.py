@@ -24,8 +24,9 @@ from scriba.domain.errors import InvalidOptionError, StorageFullError, StorageUn
 
 _BUSY_SECONDS = 30
 _POOL = 10
+_IDLE_SECONDS = 5
 _PG_DISK_FULL = "53100"
-_PG_OUT_OF_CONNECTIONS = ("53300", "57P01", "57P02", "57P03")
+_PG_LOST = ("25P03", "53300", "57P01", "57P02", "57P03")
 
 
 def parse_url(text: str) -> URL:
@@ -67,7 +68,12 @@ class Database:
                 max_overflow=_POOL,
                 # A restarted server has dropped every connection; without this each costs one failure.
                 pool_pre_ping=True,
-                connect_args={"timeout": 10, "command_timeout": 60},
+                connect_args={
+                    "timeout": 10,
+                    "command_timeout": 60,
+                    # A process that is stopped in a transaction must not keep rows from everybody else.
+                    "server_settings": {"idle_in_transaction_session_timeout": str(_IDLE_SECONDS * 1000)},
+                },
             )
 
     @asynccontextmanager
@@ -158,7 +164,7 @@ def _known(error: DBAPIError) -> Exception | None:
     state = getattr(error.orig, "sqlstate", None)
     if state == _PG_DISK_FULL or "database or disk is full" in text or "No space left" in text:
         return StorageFullError("The disk of the database is full.")
-    lost = error.connection_invalidated or state in _PG_OUT_OF_CONNECTIONS
+    lost = error.connection_invalidated or state in _PG_LOST
     if lost or "database is locked" in text or (state is None and "connection" in text.lower()):
         return StorageUnavailableError("The database does not answer.")
     return None
