@@ -201,8 +201,10 @@ async def test_the_documented_polling_client(tmp_path: Path) -> None:
             "id", "seek", "start", "end", "text", "tokens", "temperature", "avg_logprob", "compression_ratio",
             "no_speech_prob", "words",
         }  # fmt: skip
-        assert {"identifier", "status", "task_type", "result_type", "result", "task_params", "error", "duration",
-                "progress"} <= set(task)  # fmt: skip
+        assert {
+            "identifier", "status", "task_type", "result_type", "result", "task_params", "error", "duration",
+            "progress",
+        } <= set(task)  # fmt: skip
         assert (task["task_type"], task["result_type"], task["progress"]) == ("transcription", "json", 1.0)
         assert task["task_params"] == {"lang": "en", "model_size": "base"}
         assert task["duration"] > 0

@@ -28,9 +28,12 @@ from scriba.jobs.table import JobTable, NewJob
 from scriba.jobs.webhooks import WebhookMessage, Webhooks
 from scriba.store.media import MediaStore
 from scriba.store.results import ResultStore
+from scriba.store.uploads import BrokenOffError, Upload, UploadStore
 
 _LONGEST_KEY = 255
 log = structlog.get_logger(__name__)
+
+__all__ = ["BrokenOffError", "JobService", "Order", "Upload", "UploadStore"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from scriba.jobs.table import Hold, JobTable, LostLeaseError
 from scriba.store.results import ResultStore
 
 T = TypeVar("T")
-WATCH_SECONDS = 0.25
+WATCH_SECONDS = 0.1
 """How often a worker looks whether its jobs are still its own: cancelling takes effect within this time."""
 _INSIST_SECONDS = 120.0
 """How long a worker tries to write down what it did while the database does not answer."""

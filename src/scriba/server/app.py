@@ -25,6 +25,7 @@ from scriba.doors.one_call.routes import one_call_router
 from scriba.doors.openai.routes import openai_router
 from scriba.doors.tasks.params import ServerFacts
 from scriba.doors.tasks.routes import tasks_router
+from scriba.doors.uploads.routes import TUS_HEADERS, uploads_router
 from scriba.jobs.fetch import FetchLimits
 from scriba.server.admission import Admission
 from scriba.server.authentication import ApiKeyMiddleware
@@ -124,6 +125,7 @@ def _include_jobs(app: FastAPI, jobs: JobParts, context: DoorContext, settings: 
         private=frozenset(settings.private_hosts),
     )
     app.include_router(jobs_router(context, jobs.service, fetching))
+    app.include_router(uploads_router(context, jobs.uploads))
     facts = ServerFacts(
         compute_type=settings.compute_type,
         unloads=settings.model_idle_seconds > 0,
@@ -154,9 +156,9 @@ def _layers(settings: Settings) -> list[Middleware]:
             Middleware(
                 CORSMiddleware,
                 allow_origins=list(settings.cors_origins),
-                allow_methods=["GET", "POST", "DELETE"],
+                allow_methods=["GET", "POST", "DELETE", "HEAD", "PATCH"],
                 allow_headers=["*"],
-                expose_headers=["x-request-id", "retry-after"],
+                expose_headers=["x-request-id", "retry-after", "location", *TUS_HEADERS],
             )
         )
     if settings.api_keys:

@@ -22,6 +22,7 @@ from scriba.store.database import Database
 from scriba.store.media import MediaStore
 from scriba.store.migrate import migrate
 from scriba.store.results import ResultStore
+from scriba.store.uploads import UploadStore
 from scriba.transcribe.batch import ResumableTranscriber
 
 _DAY = 86_400.0
@@ -37,6 +38,7 @@ class JobParts:
     results: ResultStore
     queue: Queue
     service: JobService
+    uploads: UploadStore
     webhooks: Webhooks
     keeper: Keeper
     worker: Worker | None
@@ -82,6 +84,7 @@ def build_jobs(
     quota = settings.store.quota_mb * 1_000_000 or None
     media = MediaStore(database, blobs, settings.spool_dir, quota)
     results = ResultStore(database, blobs)
+    uploads = UploadStore(database, blobs, media, settings.spool_dir, settings.upload_hours * 3600)
     table = JobTable(database)
     lease = settings.jobs.lease_seconds
     queue = _queue(database, table, lease)
@@ -99,6 +102,7 @@ def build_jobs(
         if settings.store.result_days:
             await results.expire(settings.store.result_days * _DAY)
         await results.remove_unreferenced()
+        await uploads.expire()
         await media.sweep()
 
     keeper = Keeper(table, queue, finished=finished, chores=chores)
@@ -123,7 +127,7 @@ def build_jobs(
         default_model=settings.model,
         max_attempts=settings.jobs.max_attempts,
     )
-    return JobParts(settings, database, blobs, results, queue, service, webhooks, keeper, worker)
+    return JobParts(settings, database, blobs, results, queue, service, uploads, webhooks, keeper, worker)
 
 
 def prepare(settings: Settings) -> None:
