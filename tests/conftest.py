@@ -15,11 +15,12 @@ from tests.stores import Stores, open_stores
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No ``SCRIBA_*`` setting of the person who runs the tests, no hub, no data of theirs."""
+    """No ``SCRIBA_*`` setting of the person who runs the tests, no hub, no database, no data of theirs."""
     for name in list(os.environ):
         if name.startswith("SCRIBA_"):
             monkeypatch.delenv(name)
-    monkeypatch.delenv("HF_TOKEN", raising=False)
+    for name in ("HF_TOKEN", "DB_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SCRIBA_DATA_DIR", str(tmp_path_factory.getbasetemp() / "data"))
 
 

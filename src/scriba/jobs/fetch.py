@@ -13,6 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -21,6 +22,8 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from scriba.domain.errors import AddressRefusedError, FetchError, MediaTooLargeError
 
 _BLOCK = 1 << 20
+_THREADS = ThreadPoolExecutor(16, thread_name_prefix="scriba-fetch")
+"""Its own: an address that hardly answers must not take the threads that everybody else needs."""
 _REDIRECTS = 5
 _MOVED = (301, 302, 303, 307, 308)
 _LONGEST_URL = 2048
@@ -101,7 +104,8 @@ async def fetch(url: str, limits: FetchLimits, file: BinaryIO, look_up: Resolve 
         FetchError: the other server does not answer, or with an error, or not in time.
         MediaTooLargeError: the body is larger than the limit; seen while it comes.
     """
-    return await asyncio.to_thread(_fetch, url, limits, file, look_up)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_THREADS, _fetch, url, limits, file, look_up)
 
 
 def _fetch(url: str, limits: FetchLimits, file: BinaryIO, look_up: Resolve) -> str:

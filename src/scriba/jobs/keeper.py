@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -25,7 +25,7 @@ class Keeper:
 
     Args:
         finished: awaited with every job that is given up.
-        chores: awaited now and then; they must bear being cut short.
+        chores: each with the seconds between two times; they must bear being cut short.
     """
 
     def __init__(
@@ -34,23 +34,20 @@ class Keeper:
         queue: Queue,
         *,
         finished: Callable[[Job], Awaitable[None]] | None = None,
-        chores: Callable[[], Awaitable[None]] | None = None,
-        chores_seconds: float = 600.0,
+        chores: Sequence[tuple[float, Callable[[], Awaitable[None]]]] = (),
     ) -> None:
         self._table = table
         self._queue = queue
         self._finished = finished
         self._chores = chores
-        self._chores_seconds = chores_seconds
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``. Failures of the database are waited out."""
         work: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (RECOVER_SECONDS, self.recover),
             (LOST_SECONDS, self.offer_again),
+            *self._chores,
         ]
-        if self._chores is not None:
-            work.append((self._chores_seconds, self._chores))
         await asyncio.gather(*(_repeat(seconds, one, stop) for seconds, one in work))
 
     async def recover(self) -> None:

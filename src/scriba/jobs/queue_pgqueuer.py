@@ -7,6 +7,7 @@ behind a busy worker while another is idle.
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ from scriba.jobs.tasks import Slots, wait_for_any
 ENTRYPOINT = QueueEntrypoint("scriba")
 POLL_SECONDS = 1.0
 """How often the queue is looked at although nothing was notified: what comes due, or was left by the dead."""
+_TIDY_SECONDS = 600.0
 _INSTALL_LOCK = 0x5C81BB
 _LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 log = structlog.get_logger(__name__)
@@ -143,12 +145,17 @@ class PgQueuerQueue:
             return []
 
     async def _beat(self, deliveries: dict[str, Delivered]) -> None:
-        """Signs of life for what is being worked on."""
+        """Signs of life for what is being worked on; and now and then the log away, which nobody reads."""
+        tidied = time.monotonic()
         while True:
             await asyncio.sleep(self._dead_after.total_seconds() / 4)
             if deliveries:
                 with suppress(*_LOST):
                     await self._queries().update_heartbeat([one.id for one in deliveries.values()])
+            if time.monotonic() - tidied > _TIDY_SECONDS:
+                tidied = time.monotonic()
+                with suppress(*_LOST):
+                    await self._queries().clear_queue_log([ENTRYPOINT])
 
     async def _listen(self) -> None:
         """Be told of news by the database; anew after its connection was lost."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from scriba.transcribe.batch import ResumableTranscriber
 from scriba.transcribe.port import Source
 from scriba.transcribe.voice import Voice
 
+_THREADS = 64
 _TELL_SECONDS = 0.5
 """How often the progress of work without windows is written down."""
 
@@ -68,6 +70,7 @@ class Runner:
         self._media = media
         self._transcriber = transcriber
         self._voice = voice
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="scriba-voice")
 
     async def run(
         self, job: Job, done: list[str], cancel: CancelToken, tell: Tell, tell_progress: TellProgress
@@ -116,7 +119,8 @@ class Runner:
             nonlocal progress
             progress = JobProgress(done, total)
 
-        work = asyncio.create_task(asyncio.to_thread(self._voice.run, source, options, cancel, note))
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(self._threads, self._voice.run, source, options, cancel, note)
         try:
             while not work.done():
                 await asyncio.wait({work}, timeout=_TELL_SECONDS)

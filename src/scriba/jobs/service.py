@@ -187,7 +187,7 @@ class JobService:
             NotFoundError: there is no such job.
         """
         job = await self._table.remove(job_id)
-        await self._results.remove_unreferenced()
+        await self._results.remove_if_unreferenced(job.result_id)
         return job
 
     async def transcript(self, job: Job) -> Transcript:

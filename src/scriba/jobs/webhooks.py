@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -41,6 +42,7 @@ _BATCH = 20
 _HELD_SECONDS = 60.0
 """For so long a message is another process's when it was taken for a try."""
 _GONE = 410
+_THREADS = ThreadPoolExecutor(_BATCH, thread_name_prefix="scriba-webhook")
 log = structlog.get_logger(__name__)
 
 
@@ -210,7 +212,7 @@ class Webhooks:
             return [dict(row) for row in rows.mappings()]
 
     async def _send(self, row: dict[str, Any]) -> None:
-        status, error = await asyncio.to_thread(self._post, row)
+        status, error = await asyncio.get_running_loop().run_in_executor(_THREADS, self._post, row)
         values: dict[str, Any] = {"status": status, "error": error, "updated_at": now()}
         tries = int(row["attempt"])
         if error is None:

@@ -26,6 +26,7 @@ from scriba.store.uploads import UploadStore
 from scriba.transcribe.batch import ResumableTranscriber
 
 _DAY = 86_400.0
+_TIDY_SECONDS = 600.0
 
 
 @dataclass(slots=True)
@@ -96,16 +97,18 @@ def build_jobs(
     async def finished(job: Job) -> None:
         await webhooks.announce(job)
 
-    async def chores() -> None:
+    async def sweep() -> None:
+        await media.sweep()
+
+    async def tidy() -> None:
         if settings.store.media_days:
             await media.expire(settings.store.media_days * _DAY)
         if settings.store.result_days:
             await results.expire(settings.store.result_days * _DAY)
         await results.remove_unreferenced()
         await uploads.expire()
-        await media.sweep()
 
-    keeper = Keeper(table, queue, finished=finished, chores=chores)
+    keeper = Keeper(table, queue, finished=finished, chores=[(_TIDY_SECONDS, tidy), (_DAY, sweep)])
     worker: Worker | None = None
     if transcriber is not None and voice is not None:
         worker = Worker(

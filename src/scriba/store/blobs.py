@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -19,6 +20,7 @@ from scriba.domain.errors import InvalidOptionError, MediaLostError, StorageFull
 T = TypeVar("T")
 
 _CHUNK = 1 << 20
+_THREADS = 16
 _PART = 8 << 20
 """Bytes of one part of an upload to a bucket; S3 wants at least 5 MiB."""
 _FULL = ("No space left on device", "Disk quota exceeded", "os error 28", "os error 122", "XMinioStorageFull")
@@ -39,6 +41,8 @@ class Blobs:
     def __init__(self, store: LocalStore | S3Store, folder: Path | None) -> None:
         self._store = store
         self._folder = folder
+        # Its own: a slow bucket must not take the threads that everybody else needs.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="scriba-blobs")
 
     @classmethod
     def open(cls, location: str | Path, options: Mapping[str, str] | None = None) -> Blobs:
@@ -81,11 +85,11 @@ class Blobs:
             StorageFullError: there is no room.
             StorageUnavailableError: the store does not answer.
         """
-        await _run(lambda: obstore.put(self._store, key, file, chunk_size=_PART, max_concurrency=2))
+        await self._run(lambda: obstore.put(self._store, key, file, chunk_size=_PART, max_concurrency=2))
 
     async def put_bytes(self, key: str, data: bytes) -> None:
         """As ``put_file``, for what is small."""
-        await _run(lambda: obstore.put(self._store, key, data))
+        await self._run(lambda: obstore.put(self._store, key, data))
 
     async def get_bytes(self, key: str) -> bytes:
         """All of a small blob.
@@ -132,6 +136,11 @@ class Blobs:
             with contextlib.suppress(MediaLostError), _telling():
                 await obstore.delete_async(self._store, key)
 
+    async def _run(self, work: Callable[[], T]) -> T:
+        """On a thread: the store reads Python's file objects there, and the event loop goes on."""
+        with _telling():
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
     async def older_than(self, prefix: str, seconds: float) -> list[str]:
         """Keys under ``prefix`` that were last written so long ago."""
         limit = datetime.now(UTC) - timedelta(seconds=seconds)
@@ -144,13 +153,7 @@ class Blobs:
                 if item["last_modified"] < limit
             ]
 
-        return await _run(look)
-
-
-async def _run(work: Callable[[], T]) -> T:
-    """On a thread: the store reads Python's file objects there, and the event loop goes on."""
-    with _telling():
-        return await asyncio.to_thread(work)
+        return await self._run(look)
 
 
 @contextlib.contextmanager

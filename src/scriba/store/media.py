@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, cast
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,10 +21,13 @@ from scriba.domain.media import Media
 from scriba.store.blobs import Blobs
 from scriba.store.clock import now
 from scriba.store.database import Database
-from scriba.store.tables import jobs, media, results
+from scriba.store.tables import jobs, media, results, upload_parts
 
 _READ = 1 << 20
 _LONGEST_NAME = 255
+_BATCH = 500
+_QUOTA_LOCK = 0x5C81BC
+"""PostgreSQL's advisory lock under which room is counted and taken."""
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
 
 
@@ -63,6 +66,8 @@ class MediaStore:
         await self._blobs.put_file(key, file)
         try:
             async with self._database.write() as connection:
+                # Again, now that nobody else can take the room.
+                await self._take_room(connection, size)
                 await connection.execute(
                     insert(media).values(
                         id=media_id,
@@ -144,13 +149,17 @@ class MediaStore:
     async def sweep(self, seconds: float = 86_400) -> int:
         """Remove blobs that no row knows: what a crash left behind, long enough ago to be sure."""
         removed = 0
-        for prefix, column in (("media", media.c.blob_key), ("results", results.c.blob_key)):
-            for key in await self._blobs.older_than(prefix, seconds):
+        columns = (media.c.blob_key, results.c.blob_key, upload_parts.c.blob_key)
+        for prefix, column in zip(("media", "results", "uploads"), columns, strict=True):
+            keys = await self._blobs.older_than(prefix, seconds)
+            for first in range(0, len(keys), _BATCH):
+                some = keys[first : first + _BATCH]
                 async with self._database.read() as connection:
-                    known = (await connection.execute(select(column).where(column == key))).first()
-                if known is None:
-                    await self._blobs.delete([key])
-                    removed += 1
+                    query = select(column).where(column.in_(some))
+                    known = set((await connection.execute(query)).scalars())
+                lost = [key for key in some if key not in known]
+                await self._blobs.delete(lost)
+                removed += len(lost)
         return removed
 
     @asynccontextmanager
@@ -200,11 +209,19 @@ class MediaStore:
         return None if row is None else to_media(row)
 
     async def _check_room(self, size: int) -> None:
-        if self._quota is None:
-            return
-        async with self._database.read() as connection:
-            used = await _used(connection)
-        if used + size > self._quota:
+        if self._quota is not None:
+            async with self._database.read() as connection:
+                await self._refuse_beyond_quota(connection, size)
+
+    async def _take_room(self, connection: AsyncConnection, size: int) -> None:
+        if self._quota is not None:
+            if not self._database.is_sqlite:
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _QUOTA_LOCK})
+            await self._refuse_beyond_quota(connection, size)
+
+    async def _refuse_beyond_quota(self, connection: AsyncConnection, size: int) -> None:
+        used = await _used(connection)
+        if self._quota is not None and used + size > self._quota:
             raise StorageFullError(
                 f"The store is full: it holds {used:,} bytes of {self._quota:,}, "
                 f"and this recording has {size:,}."

@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from dataclasses import dataclass
 
-from sqlalchemy import delete, exists, insert, select
+from sqlalchemy import and_, delete, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scriba.domain.errors import GoneError
@@ -89,6 +89,13 @@ class ResultStore:
     async def expire(self, seconds: float) -> int:
         """Remove results that are older than this; how many. Their jobs stay, without a result."""
         return await self._remove(results.c.created_at < now() - seconds)
+
+    async def remove_if_unreferenced(self, result_id: str | None) -> None:
+        """Remove a result if no job has it any more."""
+        if result_id is not None:
+            await self._remove(
+                and_(results.c.id == result_id, ~exists().where(jobs.c.result_id == results.c.id))
+            )
 
     async def remove_unreferenced(self) -> int:
         """Remove results whose jobs were all deleted."""
