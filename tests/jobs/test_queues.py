@@ -107,6 +107,19 @@ async def test_the_urgent_come_first_and_equals_in_order(stores: Stores, queue: 
     assert taker.claimed == [jobs[index].id for index in (2, 4, 0, 3, 1)]
 
 
+async def test_what_was_begun_before_goes_before_its_equals(stores: Stores, queue: Queue) -> None:
+    begun, *others = [await submit(stores) for _ in range(4)]
+    urgent = await submit(stores, priority=1)
+    await stores.jobs.claim(begun.id, "dead", -1)
+    await offer(queue, *others)
+    await offer(queue, *await stores.jobs.recover())
+    await offer(queue, urgent)
+    taker = Taker(stores)
+    async with consuming(queue, taker):
+        await have(taker, 5)
+    assert taker.claimed == [job.id for job in (urgent, begun, *others)]
+
+
 async def test_no_more_at_once_than_there_are_slots(stores: Stores, queue: Queue) -> None:
     await offer(queue, *[await submit(stores) for _ in range(9)])
     taker = Taker(stores, seconds=0.05)

@@ -12,15 +12,19 @@ from scriba.domain.job import Job
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Word that a job is queued: it carries an id, and nothing of the job. ``delay`` is seconds from now."""
+    """Word that a job is queued: it carries an id, and nothing of the job.
+
+    ``delay`` is seconds from now. ``again`` says that the job was begun before: it goes before its equals.
+    """
 
     job_id: str
     priority: int = 0
     delay: float = 0.0
+    again: bool = False
 
     @classmethod
     def of(cls, job: Job, delay: float = 0.0) -> Delivery:
-        return cls(job.id, job.priority, delay)
+        return cls(job.id, job.priority, delay, job.attempt > 0)
 
 
 Handler = Callable[[str], Coroutine[Any, Any, Delivery | None]]

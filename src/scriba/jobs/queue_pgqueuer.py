@@ -84,7 +84,7 @@ class PgQueuerQueue:
             await self._queries().enqueue(
                 [ENTRYPOINT] * len(deliveries),
                 [delivery.job_id.encode() for delivery in deliveries],
-                [delivery.priority for delivery in deliveries],
+                [delivery.priority * 2 + delivery.again for delivery in deliveries],
                 [timedelta(seconds=delivery.delay) for delivery in deliveries],
                 [delivery.job_id for delivery in deliveries],
                 on_conflict="skip",
