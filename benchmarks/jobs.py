@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
+import logging
 import os
 import socket
 import statistics
@@ -28,6 +29,7 @@ from typing import Any
 import httpx
 import numpy as np
 import psutil
+import structlog
 from sqlalchemy import insert
 
 from scriba.domain.cancel import CancelToken
@@ -370,6 +372,7 @@ ON_SERVERS: dict[str, Callable[..., None]] = {"upload": upload, "polling": polli
 
 def main() -> int:
     names = [*ON_DATABASES, *ON_SERVERS]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     parser = argparse.ArgumentParser(description="The cost of remembering.")
     parser.add_argument("--quick", action="store_true", help="less of everything")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
