@@ -182,8 +182,8 @@ class JobTable:
 
     async def still_held(self, owner: str, holds: Sequence[Hold]) -> set[str]:
         """The ids of those that are still held. Writes nothing."""
-        async with self._database.read() as connection:
-            return set((await connection.execute(select(jobs.c.id).where(_held_by(owner, holds)))).scalars())
+        rows = await self._database.fetch(select(jobs.c.id).where(_held_by(owner, holds)))
+        return {row["id"] for row in rows}
 
     async def record_window(
         self,
@@ -401,11 +401,10 @@ class JobTable:
         Raises:
             NotFoundError: there is no such job.
         """
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(jobs).where(jobs.c.id == job_id))).mappings().first()
-        if row is None:
+        rows = await self._database.fetch(select(jobs).where(jobs.c.id == job_id))
+        if not rows:
             raise NotFoundError("There is no job of that id.", field="id")
-        return to_job(row)
+        return to_job(rows[0])
 
     async def page(
         self,
@@ -433,8 +432,7 @@ class JobTable:
             query = query.where(jobs.c.door == door)
         if state is not None:
             query = query.where(jobs.c.state == state.value)
-        async with self._database.read() as connection:
-            return [to_job(row) for row in (await connection.execute(query)).mappings()]
+        return [to_job(row) for row in await self._database.fetch(query)]
 
     async def latest_for_media(self, media_ids: Sequence[str], door: str) -> dict[str, Job]:
         """The newest job of each recording that came through this door."""
@@ -456,8 +454,7 @@ class JobTable:
         query = self._due().order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.id).limit(limit)
         if skip:
             query = query.where(jobs.c.id.not_in(list(skip)))
-        async with self._database.read() as connection:
-            return list((await connection.execute(query)).scalars())
+        return [row["id"] for row in await self._database.fetch(query)]
 
     async def waiting(self, older_than: float, limit: int = 1000) -> list[Job]:
         """Queued jobs that were due so many seconds ago, the oldest first: has their delivery got lost?"""
@@ -478,9 +475,9 @@ class JobTable:
             jobs.c.priority > job.priority,
             and_(jobs.c.priority == job.priority, jobs.c.created_at < job.created_at),
         )
-        query = select(func.count()).select_from(jobs).where(jobs.c.state == JobState.QUEUED.value, before)
-        async with self._database.read() as connection:
-            return int((await connection.execute(query)).scalar_one())
+        ahead = func.count().label("ahead")
+        query = select(ahead).select_from(jobs).where(jobs.c.state == JobState.QUEUED.value, before)
+        return int((await self._database.fetch(query))[0]["ahead"])
 
     async def counts(self) -> dict[str, int]:
         """How many jobs there are in each state."""
@@ -495,8 +492,8 @@ class JobTable:
             .where(windows.c.job_id == job_id, windows.c.number > number)
             .order_by(windows.c.number)
         )
-        async with self._database.read() as connection:
-            return [(int(at), str(document)) for at, document in await connection.execute(query)]
+        rows = await self._database.fetch(query)
+        return [(int(row["number"]), str(row["document"])) for row in rows]
 
     def _due(self) -> Select[Any]:
         return select(jobs.c.id).where(jobs.c.state == JobState.QUEUED.value, jobs.c.not_before <= now())

@@ -24,6 +24,8 @@ from scriba.server.settings import Settings
 _END_SECONDS = 10
 """What cancelled work has to end in, beyond the grace."""
 _BACKLOG = 2048
+_SWITCH_SECONDS = 0.001
+"""How long a thread that computes keeps the interpreter from one that answers; Python's own is 5 ms."""
 log = structlog.get_logger(__name__)
 
 
@@ -37,6 +39,7 @@ def serve(settings: Settings, tell: Callable[[str], None] | None = None) -> None
         SettingsError: the address cannot be had, or a setting is wrong; one line says which.
     """
     configure_logging(settings.log_level, settings.log_format)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     listener = _listen(settings)
     try:
         prepare(settings)
