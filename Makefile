@@ -11,10 +11,10 @@ LOCKED := $(PIP) install --quiet --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test check format wer bench bench-live lock upgrade clean
+.PHONY: help install serve test check format wer bench bench-live bench-jobs lock upgrade clean
 
 help: ## Say what the targets are
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 install: $(STAMPS)/scriba ## Leave a working .venv/bin/scriba
 	@echo "Scriba is in $(BIN)/scriba. Start the server with: make serve"
@@ -44,6 +44,9 @@ bench: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure speed against faster-whi
 
 bench-live: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure live streams; ARGS="--quick" for minutes
 	@$(BIN)/python -m benchmarks.live $(ARGS)
+
+bench-jobs: $(STAMPS)/scriba $(STAMPS)/dev ## Measure queues, histories and uploads; ARGS="--quick" for a minute
+	@$(BIN)/python -m benchmarks.jobs $(ARGS)
 
 lock: $(STAMPS)/uv ## Write requirements/*.txt again from pyproject.toml
 	@$(BIN)/python scripts/locks.py write $(VENV)/uv/bin/uv

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import speech
+from tests.postgres import PostgresServer, postgres_server
+from tests.stores import Stores, open_stores
 
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No ``SCRIBA_*`` setting of the person who runs the tests, no hub, no data of theirs."""
+    """No ``SCRIBA_*`` setting of the person who runs the tests, no hub, no database, no data of theirs."""
     for name in list(os.environ):
         if name.startswith("SCRIBA_"):
             monkeypatch.delenv(name)
-    monkeypatch.delenv("HF_TOKEN", raising=False)
+    for name in ("HF_TOKEN", "DB_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SCRIBA_DATA_DIR", str(tmp_path_factory.getbasetemp() / "data"))
 
 
@@ -37,3 +41,26 @@ def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that the test runs in."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this session's own."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new database of each kind, empty."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'scriba.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create_database()
+
+
+@pytest.fixture
+async def stores(database_url: str, tmp_path: Path) -> AsyncIterator[Stores]:
+    """Stores on each kind of database, with their blobs in a folder."""
+    async with open_stores(database_url, tmp_path) as opened:
+        yield opened

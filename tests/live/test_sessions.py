@@ -195,7 +195,7 @@ async def test_what_an_earlier_process_left_is_finished_without_its_client(
     last = ByHeart(audio).words[-1].text
     async with serving(tmp_path, audio, replace(LIMITS, resume_seconds=0.05)) as service:
         async with asyncio.timeout(10):
-            while (await service.record(id_)).state is not SessionState.FINISHED:  # noqa: ASYNC110
+            while (await service.record(id_)).state is not SessionState.FINISHED:
                 await asyncio.sleep(0.02)
         assert (await service.record(id_)).transcript.text.endswith(last)
 
@@ -214,7 +214,7 @@ async def test_a_full_machine_refuses_before_the_old_ones_suffer(
         session = await service.open(LiveOptions(), PcmFormat())
         await send(session, pcm(audio[: 6 * RATE]))
         async with asyncio.timeout(30):
-            while not service.full:  # noqa: ASYNC110
+            while not service.full:
                 await asyncio.sleep(0.05)
         with pytest.raises(OverloadedError, match="The machine is full"):
             await service.open(LiveOptions(), PcmFormat())
@@ -260,7 +260,7 @@ async def test_expired_sessions_are_forgotten(
         session.finish()
         await session.ended.wait()
         async with asyncio.timeout(10):
-            while os.listdir(tmp_path):  # noqa: ASYNC110
+            while os.listdir(tmp_path):
                 await asyncio.sleep(0.02)
 
 

@@ -71,7 +71,8 @@ def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = {row.name: row.value for row in effective(settings)}
     assert rows["hf_token"] == MASK
     assert rows["api_keys"] == f"{MASK},{MASK}"
-    assert "secret" not in repr(settings)
+    assert "secret_token" not in repr(settings)
+    assert "secret-key" not in repr(settings)
 
 
 def test_lists_pairs_and_none(monkeypatch: pytest.MonkeyPatch) -> None:

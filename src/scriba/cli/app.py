@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scriba import __version__
-from scriba.cli import bench, listen, models, serve, settings, transcribe
+from scriba.cli import bench, jobs, listen, models, serve, settings, transcribe, worker
 
 # Plain help and plain errors: the same in a terminal, a file and a screen reader.
 app = typer.Typer(
@@ -37,6 +37,8 @@ def root(
 
 
 app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
+app.add_typer(jobs.app, name="jobs")
 app.command("transcribe")(transcribe.transcribe)
 app.command("listen")(listen.listen)
 app.add_typer(models.app, name="models")

@@ -30,6 +30,9 @@ def serve(
             "--log-level", metavar="LEVEL", help="debug, info, warning or error.", show_default=False
         ),
     ] = None,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Take jobs, and leave them to `scriba worker`.")
+    ] = False,
 ) -> None:
     """Start the server. Every setting is also read from SCRIBA_* variables and a file .env."""
     settings = flags.read_settings(
@@ -43,6 +46,9 @@ def serve(
         threads=threads,
         log_level=log_level,
     )
+    if no_worker:
+        jobs = settings.jobs.model_copy(update={"worker": False})
+        settings = settings.model_copy(update={"jobs": jobs})
     from scriba.server.run import serve as run
 
     # uvicorn ends its work first, and then raises the signal again: Ctrl-C is how a server ends.

@@ -101,3 +101,51 @@ class CancelledByUserError(ScribaError):
     """The work was cancelled: the client hung up or asked for it."""
 
     code = "cancelled"
+
+
+class NotFoundError(ScribaError):
+    """There is nothing of that name: no such job, recording or upload."""
+
+    code = "not_found"
+
+
+class ConflictError(ScribaError):
+    """The request does not fit the state that things are in."""
+
+    code = "conflict"
+
+
+class GoneError(ScribaError):
+    """It was there, and its time is over."""
+
+    code = "gone"
+
+
+class StorageFullError(ScribaError):
+    """There is no room: the disk is full, or the quota is used up."""
+
+    code = "storage_full"
+
+
+class StorageUnavailableError(ScribaError):
+    """The store does not answer now; it may later."""
+
+    code = "storage_unavailable"
+
+
+class MediaLostError(ScribaError):
+    """The recording that a job needs is not in the store."""
+
+    code = "media_lost"
+
+
+class FetchError(ScribaError):
+    """A recording could not be fetched from the address that was given."""
+
+    code = "fetch_failed"
+
+
+class AddressRefusedError(InvalidOptionError):
+    """An address that this server does not fetch from."""
+
+    code = "address_refused"

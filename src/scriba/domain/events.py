@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scriba.domain.resume import ResumePoint
 from scriba.domain.transcript import Segment, Suppressed, Transcript
 
 
@@ -42,10 +43,17 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowFinished:
+    """A stretch of the recording is finished; told only to who asked to be able to go on behind it."""
+
+    point: ResumePoint
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last event of a transcription that succeeded."""
 
     transcript: Transcript
 
 
-Event = LanguageDetected | SegmentReady | TextSuppressed | Progress | Finished
+Event = LanguageDetected | SegmentReady | TextSuppressed | Progress | WindowFinished | Finished

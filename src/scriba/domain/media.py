@@ -20,3 +20,16 @@ class MediaInfo:
     sample_rate: int
     channels: int
     duration: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A stored recording. ``name`` is what its sender called it: shown, and never used as a path."""
+
+    id: str
+    sha256: str
+    size: int
+    name: str
+    blob_key: str
+    created_at: float
+    listed_at: float | None

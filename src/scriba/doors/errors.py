@@ -32,6 +32,12 @@ class UploadTimeoutError(ScribaError):
     code = "upload_timeout"
 
 
+class NotBuiltError(ScribaError):
+    """A route that clients know and this server does not serve yet."""
+
+    code = "not_implemented"
+
+
 class UnauthorisedError(ScribaError):
     """No key, or a wrong one."""
 
@@ -68,6 +74,15 @@ TABLE: dict[type[ScribaError], Row] = {
     domain.SessionNotFoundError: Row(404, 404, _INVALID),
     domain.OverloadedError: Row(503, 503, _SERVER, permanent=False),
     domain.EngineError: Row(500, 500, _SERVER),
+    domain.NotFoundError: Row(404, 404, _INVALID),
+    domain.ConflictError: Row(409, 409, _INVALID),
+    domain.GoneError: Row(410, 410, _INVALID),
+    domain.FetchError: Row(422, 400, _INVALID),
+    domain.AddressRefusedError: Row(422, 400, _INVALID),
+    domain.MediaLostError: Row(410, 410, _INVALID),
+    domain.StorageFullError: Row(507, 507, _SERVER),
+    domain.StorageUnavailableError: Row(503, 503, _SERVER, permanent=False),
+    NotBuiltError: Row(501, 501, _INVALID),
     domain.CancelledByUserError: Row(499, 499, _INVALID),
     MalformedRequestError: Row(400, 400, _INVALID),
     WrongContentTypeError: Row(415, 415, _INVALID),

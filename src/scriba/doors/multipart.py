@@ -1,7 +1,8 @@
 """Reading an upload: the file goes to disk as it arrives, the other fields are kept.
 
-A field is told by its name alone; file names and content types that clients send are not looked at. The file
-has no name on disk, so that it is gone with its last handle: after success, failure, a hang-up and a crash.
+A field is told by its name alone; content types that clients send are not looked at, and file names are only
+kept. The file has no name on disk, so that it is gone with its last handle: after success, failure, a hang-up
+and a crash.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class UploadForm:
     fields: dict[str, list[str]] = field(default_factory=dict)
     file: BinaryIO | None = None
     file_bytes: int = 0
+    file_name: str = ""
+    """What the client calls the file: for showing, never for more."""
 
     def require_file(self) -> BinaryIO:
         """The file, which must be there and hold something.
@@ -125,6 +128,7 @@ class _Reader:
             raise MalformedRequestError("A part of the form has no name.")
         self._name = raw.decode("utf-8", "replace")
         if self._name == FILE_FIELD:
+            self.form.file_name = options.get(b"filename", b"").decode("utf-8", "replace")
             if self.form.file is not None:
                 raise InvalidOptionError(
                     f"{FILE_FIELD} was sent twice; send one recording.", field=FILE_FIELD

@@ -9,12 +9,16 @@ from pydantic import BaseModel
 _TITLES = {
     400: "The request is malformed, or a parameter is wrong.",
     401: "No key, or a wrong one.",
-    404: "No such model.",
+    404: "There is no such thing.",
+    409: "It does not fit the state that things are in.",
+    410: "Its time is over.",
     408: "The upload stood still.",
     413: "The file or the recording is larger than the server allows.",
     415: "The file is no recording the decoder reads, or the body no form.",
     422: "A parameter is wrong, or cannot be honoured.",
     500: "The server failed.",
+    501: "Not served yet.",
+    507: "The store is full.",
     503: "The server is full, or the model cannot be had; see Retry-After.",
 }
 

@@ -38,7 +38,7 @@ def verbose_json_body(transcript: Transcript, *, segments: bool = True, words: b
         "text": transcript.text,
     }
     if segments:
-        body["segments"] = [_segment(segment) for segment in transcript.segments]
+        body["segments"] = [segment_body(segment) for segment in transcript.segments]
     if words:
         body["words"] = [word for segment in transcript.segments for word in _words(segment)]
     return body | {
@@ -66,7 +66,8 @@ def _spoken_name(transcript: Transcript) -> str:
     return "unknown" if transcript.language is None else language_name(transcript.language)
 
 
-def _segment(segment: Segment) -> JsonObject:
+def segment_body(segment: Segment) -> JsonObject:
+    """One segment of ``verbose_json``."""
     body: JsonObject = {
         "id": segment.id,
         "seek": segment.seek,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scriba.engine.port import AlignedWord, LanguageGuess
 from scriba.live.ring import AudioRing
 from scriba.live.voice import Endpointer, Mark, MarkKind
+from scriba.transcribe.languages import Decision
 
 if TYPE_CHECKING:
     from scriba.live.listener import Listener
@@ -62,7 +63,7 @@ def restore(listener: Listener, state: dict[str, Any]) -> None:
         LanguageGuess(tuple((code, probability) for code, probability in own)) for own in state["guesses"]
     ]
     if listener._language is not None:
-        listener.tracker.resume(listener._language)
+        listener.tracker.remember(Decision(listener._language, 1.0))
     pause = state["pause"]
     listener._pause_at = None if pause is None else _mark(pause)
     listener._voice = Endpointer(listener.options.endpoint, state["_voice_from"], state["_voice_from"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import BinaryIO
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,25 +16,34 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from scriba import __version__
+from scriba.audio.decode import DecodeLimits
 from scriba.domain.errors import InvalidOptionError, ScribaError
 from scriba.doors.context import DoorContext, UploadLimits
+from scriba.doors.jobs.routes import jobs_router
 from scriba.doors.json_socket.routes import json_socket_router
+from scriba.doors.library.routes import library_router
 from scriba.doors.live.routes import live_router
 from scriba.doors.one_call.routes import one_call_router
 from scriba.doors.openai.routes import openai_router
 from scriba.doors.realtime.routes import realtime_router
 from scriba.doors.recordings.routes import recordings_router
+from scriba.doors.tasks.params import ServerFacts
+from scriba.doors.tasks.routes import tasks_router
+from scriba.doors.uploads.routes import TUS_HEADERS, uploads_router
+from scriba.jobs.fetch import FetchLimits
 from scriba.server.admission import Admission
 from scriba.server.authentication import ApiKeyMiddleware
 from scriba.server.documentation import STATIC_DIR, documentation_router
+from scriba.server.jobs import JobParts
 from scriba.server.openapi import describe
 from scriba.server.readiness import Readiness
 from scriba.server.recording_limits import recording_limits
 from scriba.server.replies import error_response, status_response
 from scriba.server.request_log import RequestLogMiddleware
 from scriba.server.services import Services
-from scriba.server.settings import Settings
+from scriba.server.settings import Settings, StatusCase
 from scriba.server.status import status_router
+from scriba.transcribe.probe import probe
 
 
 def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
@@ -56,18 +66,19 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        readiness.start()
-        if services.live is not None:
-            await services.live.start()
-        try:
-            yield
-        finally:
-            context.stopping.set()
+        async with _jobs_at_work(services.jobs):
+            readiness.start()
             if services.live is not None:
-                await services.live.stop()
-            await limits.close()
-            await readiness.stop()
-            await asyncio.to_thread(services.close)
+                await services.live.start()
+            try:
+                yield
+            finally:
+                context.stopping.set()
+                if services.live is not None:
+                    await services.live.stop()
+                await limits.close()
+                await readiness.stop()
+        await asyncio.to_thread(services.close)
 
     app = FastAPI(
         title="Scriba",
@@ -91,15 +102,68 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
         app.include_router(live_router(context, services.live))
         app.include_router(realtime_router(context, services.live))
         app.include_router(json_socket_router(context, services.live, settings.max_message_mib << 20))
+    if services.jobs is not None:
+        _include_jobs(app, services.jobs, context, settings)
     app.include_router(status_router(readiness, docs=settings.docs))
     if settings.docs:
         app.include_router(documentation_router())
         app.mount("/static", StaticFiles(directory=STATIC_DIR), name="static")
+    if services.jobs is not None:
+        # The last: it takes whatever begins with an id.
+        app.include_router(library_router(context, services.jobs.service, _probe(settings)))
     app.add_exception_handler(ScribaError, _known_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     describe(app, keys=bool(settings.api_keys))
     return app
+
+
+@asynccontextmanager
+async def _jobs_at_work(jobs: JobParts | None) -> AsyncIterator[None]:
+    """Jobs are opened before the first request is taken, and put back into the queue after the last."""
+    if jobs is None:
+        yield
+        return
+    await jobs.open()
+    stop = asyncio.Event()
+    work = asyncio.create_task(jobs.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await work
+        await jobs.close()
+
+
+def _include_jobs(app: FastAPI, jobs: JobParts, context: DoorContext, settings: Settings) -> None:
+    fetching = FetchLimits(
+        max_bytes=settings.max_upload_bytes,
+        seconds=settings.fetch_seconds,
+        idle_seconds=settings.upload_idle_seconds,
+        private=frozenset(settings.private_hosts),
+    )
+    app.include_router(jobs_router(context, jobs.service, fetching))
+    app.include_router(uploads_router(context, jobs.uploads))
+    facts = ServerFacts(
+        compute_type=settings.compute_type,
+        unloads=settings.model_idle_seconds > 0,
+        together=settings.batch_rows,
+    )
+    lower = settings.task_status_case is StatusCase.LOWER
+    app.include_router(tasks_router(context, jobs.service, facts, lower=lower))
+
+
+def _probe(settings: Settings) -> Callable[[BinaryIO], Awaitable[None]]:
+    limits = DecodeLimits(
+        max_bytes=settings.max_upload_bytes,
+        max_seconds=settings.max_audio_seconds,
+        max_decoded_bytes=settings.max_decoded_bytes,
+    )
+
+    async def probe_file(file: BinaryIO) -> None:
+        await asyncio.to_thread(probe, file, limits)
+
+    return probe_file
 
 
 def _layers(settings: Settings) -> list[Middleware]:
@@ -110,9 +174,9 @@ def _layers(settings: Settings) -> list[Middleware]:
             Middleware(
                 CORSMiddleware,
                 allow_origins=list(settings.cors_origins),
-                allow_methods=["GET", "POST", "DELETE"],
+                allow_methods=["GET", "POST", "DELETE", "HEAD", "PATCH"],
                 allow_headers=["*"],
-                expose_headers=["x-request-id", "retry-after"],
+                expose_headers=["x-request-id", "retry-after", "location", *TUS_HEADERS],
             )
         )
     if settings.api_keys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from scriba.audio.decode import DecodeLimits
 from scriba.engine.port import Engine
@@ -11,16 +12,24 @@ from scriba.live.service import LiveService
 from scriba.models.installed import InstalledModel
 from scriba.models.residency import Residency
 from scriba.server.directory import InstalledModels
+from scriba.server.jobs import JobParts, build_jobs
 from scriba.server.model_settings import build_models
 from scriba.server.services import Services
 from scriba.server.settings import ContextChoice, Settings
 from scriba.server.warming import ModelWarmer
+from scriba.transcribe.batch import BatchTranscriber
+from scriba.transcribe.voice import VoiceActivity
+
+if TYPE_CHECKING:
+    from scriba.transcribe.recording import RecordingTranscriber
 
 _LONGEST_SWEEP_SECONDS = 30.0
 
 
-def build_services(settings: Settings) -> Services:
+def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
     """The parts of one process, none of them started: no model is fetched or loaded yet.
+
+    With ``with_jobs`` there are jobs; and their worker, if the settings want one in this process.
 
     Raises:
         SettingsError: the settings name a model that there is not.
@@ -74,6 +83,7 @@ def build_services(settings: Settings) -> Services:
         max_decoded_bytes=settings.max_decoded_bytes,
     )
     sweeper = _Sweeper(residency)
+    transcriber = RecordingTranscriber(engines, scheduler, limits)
 
     def close() -> None:
         sweeper.stop()
@@ -82,12 +92,19 @@ def build_services(settings: Settings) -> Services:
 
     return Services(
         settings=settings,
-        transcriber=RecordingTranscriber(engines, scheduler, limits),
+        transcriber=transcriber,
         models=InstalledModels(catalogue, store, settings.model_fallback),
         warm=ModelWarmer(catalogue, store, engines, settings.model_fallback),
         live=LiveService(engines, scheduler, settings.data_dir / "live", settings.live.limits()),
+        jobs=_jobs(settings, transcriber, limits) if with_jobs else None,
         close=close,
     )
+
+
+def _jobs(settings: Settings, transcriber: RecordingTranscriber, limits: DecodeLimits) -> JobParts:
+    if not settings.jobs.worker:
+        return build_jobs(settings)
+    return build_jobs(settings, BatchTranscriber(transcriber), VoiceActivity(limits))
 
 
 class _Sweeper:

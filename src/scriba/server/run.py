@@ -14,6 +14,7 @@ import uvicorn
 
 from scriba.server.app import create_app
 from scriba.server.composition import build_services
+from scriba.server.jobs import prepare
 from scriba.server.logs import configure_logging
 from scriba.server.readiness import Readiness
 from scriba.server.services import Services
@@ -25,6 +26,8 @@ _END_SECONDS = 10
 _BACKLOG = 2048
 _REALTIME_MESSAGE = 20 << 20
 """15 MiB in base64, which one message of the Realtime API may carry."""
+_SWITCH_SECONDS = 0.001
+"""How long a thread that computes keeps the interpreter from one that answers; Python's own is 5 ms."""
 log = structlog.get_logger(__name__)
 
 
@@ -38,9 +41,11 @@ def serve(settings: Settings, tell: Callable[[str], None] | None = None) -> None
         SettingsError: the address cannot be had, or a setting is wrong; one line says which.
     """
     configure_logging(settings.log_level, settings.log_format)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     listener = _listen(settings)
     try:
-        services = build_services(settings)
+        prepare(settings)
+        services = build_services(settings, with_jobs=True)
         # uvicorn has shut down in order before it raises the signal again.
         with suppress(KeyboardInterrupt):
             ScribaServer(services, listener, tell or _tell).run(sockets=[listener])

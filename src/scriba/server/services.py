@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scriba.doors.context import ModelDirectory
 from scriba.live.service import LiveService
+from scriba.server.jobs import JobParts
 from scriba.server.readiness import Warm
 from scriba.server.settings import Settings
 from scriba.transcribe.port import Transcriber
@@ -18,11 +19,12 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One process's parts. ``warm`` makes the default model ready; ``close`` frees everything."""
+    """One process's parts. ``warm`` makes the default model ready; ``close`` frees all but jobs."""
 
     settings: Settings
     transcriber: Transcriber
     models: ModelDirectory
     warm: Warm
     live: LiveService | None = None
+    jobs: JobParts | None = None
     close: Callable[[], None] = _nothing

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from scriba.domain.options import TranscribeOptions
 from scriba.models.catalogue import DEFAULT_ALIASES
+from scriba.server.job_settings import JobSettings, StoreSettings, check_webhook_secret
 from scriba.server.live_settings import LiveSettings
 from scriba.server.setting_groups import DecodingSettings, LanguageSettings, VadSettings
 from scriba.server.setting_values import default_data_dir, split_list, split_pairs
@@ -27,6 +28,7 @@ DEFAULT = "default"
 
 FIXED_NAMES = {
     "hf_token": "HF_TOKEN",
+    "db_url": "DB_URL",
     "redis_url": "REDIS_URL",
     "app_prefix": "APP_PREFIX",
     "max_recordings_per_minute": "MAX_RECORDINGS_PER_MINUTE",
@@ -73,6 +75,13 @@ class EngineChoice(StrEnum):
     AUTO = "auto"
     CTRANSLATE2 = "ctranslate2"
     OPENVINO = "openvino"
+
+
+class StatusCase(StrEnum):
+    """How the task interface writes its states."""
+
+    UPPER = "upper"
+    LOWER = "lower"
 
 
 class Settings(BaseSettings):
@@ -254,6 +263,31 @@ class Settings(BaseSettings):
         description="The same in a day.",
     )
 
+    # What is remembered
+    db_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("DB_URL", "SCRIBA_DB_URL", "db_url"),
+        description="The database: `sqlite:///file` or `postgresql://user:password@host/name`. "
+        "Read as `DB_URL`. Unset: `scriba.db` in the data folder.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        None, description="Signs webhooks (Standard Webhooks): `whsec_` and base64. Without it none are sent."
+    )
+    private_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Hosts inside the network, as `host` or `host:port`, that recordings may be fetched from "
+        "and webhooks sent to.",
+    )
+    fetch_seconds: float = Field(
+        600.0, gt=0, description="A recording that is fetched by URL must be there within this time."
+    )
+    upload_hours: float = Field(24.0, gt=0, description="A resumable upload is kept for so long.")
+    task_status_case: StatusCase = Field(
+        StatusCase.UPPER, description="How the task interface writes states: `COMPLETED` or `completed`."
+    )
+    store: StoreSettings = Field(default_factory=StoreSettings, description="Recordings and results.")
+    jobs: JobSettings = Field(default_factory=JobSettings, description="Queued work.")
+
     # Transcription
     guards: bool = Field(True, description="Withhold text that nobody said, and list it as suppressed.")
     decoding: DecodingSettings = Field(default_factory=DecodingSettings, description="Search for text.")
@@ -267,9 +301,9 @@ class Settings(BaseSettings):
     log_level: LogLevel = Field(LogLevel.INFO, description="The least severe message that is logged.")
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="`console` for people, `json` for machines.")
 
-    _lists = field_validator("trusted_proxies", "cors_origins", "api_keys", "model_sources", mode="before")(
-        split_list
-    )
+    _lists = field_validator(
+        "trusted_proxies", "cors_origins", "api_keys", "model_sources", "private_hosts", mode="before"
+    )(split_list)
     _pairs = field_validator("model_aliases", "model_folders", mode="before")(split_pairs)
 
     @field_validator("data_dir", mode="after")
@@ -291,6 +325,20 @@ class Settings(BaseSettings):
     @property
     def max_decoded_bytes(self) -> int:
         return self.max_decoded_mb * 1_000_000
+
+    @field_validator("webhook_secret", mode="after")
+    @classmethod
+    def _signs(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            check_webhook_secret(value.get_secret_value())
+        return value
+
+    @property
+    def database_url(self) -> str:
+        """The database in force."""
+        if self.db_url is not None:
+            return self.db_url.get_secret_value()
+        return f"sqlite:///{self.data_dir / 'scriba.db'}"
 
     @property
     def spool_dir(self) -> Path:

@@ -27,6 +27,8 @@ _GROUPS = {
     None: "Server, models and limits",
     "decoding": "Decoding (defaults for requests that do not say)",
     "vad": "Voice activity (defaults for requests that do not say)",
+    "store": "Recordings and results",
+    "jobs": "Jobs",
     "language": "Language detection (defaults for requests that do not say)",
     "live": "Live sessions",
 }

@@ -40,6 +40,15 @@ class Guards:
     """The model speaks only English, and the caller named neither the language nor the model."""
     _recent: list[str] = field(default_factory=list, init=False)
 
+    @property
+    def recent(self) -> tuple[str, ...]:
+        """The last texts that were kept."""
+        return tuple(self._recent)
+
+    def remember(self, recent: Sequence[str]) -> None:
+        """Go on as if these had been the last texts."""
+        self._recent = list(recent)
+
     def judge(self, drafts: Sequence[Draft]) -> list[Draft | Suppressed]:
         """Each draft as it is, cut, or replaced by the note that it was withheld; in order."""
         verdicts: list[Draft | Suppressed] = []

@@ -34,9 +34,9 @@ class LanguageTracker:
     """Languages the model knows."""
     _current: Decision | None = field(default=None, init=False)
 
-    def resume(self, language: str) -> None:
-        """Go on from a decision that was made before."""
-        self._current = Decision(language, 1.0)
+    def remember(self, decision: Decision) -> None:
+        """Go on as if this had been the last decision."""
+        self._current = decision
 
     @property
     def detects(self) -> bool:

@@ -10,8 +10,17 @@ from typing import Any, TypeVar
 
 from scriba.audio.decode import DecodeLimits, open_recording
 from scriba.domain.cancel import CancelToken
-from scriba.domain.events import Event, Finished, LanguageDetected, Progress, SegmentReady, TextSuppressed
+from scriba.domain.events import (
+    Event,
+    Finished,
+    LanguageDetected,
+    Progress,
+    SegmentReady,
+    TextSuppressed,
+    WindowFinished,
+)
 from scriba.domain.options import TranscribeOptions
+from scriba.domain.resume import ResumePoint
 from scriba.domain.transcript import Segment, Suppressed, Transcript
 from scriba.engine.port import Encoded, Engine, EngineProvider, LanguageGuess
 from scriba.engine.scheduler import Priority, Scheduler
@@ -61,6 +70,7 @@ class RecordingTranscriber:
         options: TranscribeOptions,
         cancel: CancelToken | None = None,
         priority: Priority = Priority.INTERACTIVE,
+        resume: ResumePoint | None = None,
     ) -> Iterator[Event]:
         token = cancel or CancelToken()
         token.check()
@@ -72,6 +82,10 @@ class RecordingTranscriber:
             ) as engine:
                 windows = plan_windows(blocks, options.vad)
                 run = _Run(engine, self._scheduler, options, token, priority, recording.info.duration)
+                if resume is not None:
+                    run.go_on_behind(resume)
+                    # Planned again from the start: where a window ends hangs on all sound before it.
+                    windows = (window for window in windows if window.index >= resume.windows)
                 try:
                     yield from run.events(windows)
                 finally:
@@ -111,10 +125,24 @@ class _Run:
         self._pending: deque[_Pending] = deque()
         self._previous: tuple[int, ...] = ()
         self._announced: str | None = None
+        self._resumable = False
         self._segments: list[Segment] = []
         self._suppressed: list[Suppressed] = []
         self._seconds_by_language: dict[str, float] = {}
         self._probability_by_language: dict[str, float] = {}
+
+    def go_on_behind(self, point: ResumePoint) -> None:
+        """Take over what was known when the windows of ``point`` were finished, and tell such points."""
+        self._resumable = True
+        self._segments = list(point.segments)
+        self._suppressed = list(point.suppressed)
+        self._previous = point.previous
+        self._guards.remember(point.recent)
+        if point.language is not None:
+            self._tracker.remember(Decision(point.language, point.probability))
+        for segment in point.segments:
+            self._count(segment)
+        self._probability_by_language = dict(point.probabilities)
 
     def events(self, windows: Iterator[Window]) -> Iterator[Event]:
         exhausted = False
@@ -254,14 +282,31 @@ class _Run:
             yield from self._announce(decision)
             segment = self._segment(verdict, decision.language)
             self._segments.append(segment)
-            spoken = self._seconds_by_language.get(decision.language, 0.0)
-            self._seconds_by_language[decision.language] = spoken + segment.end - segment.start
+            self._count(segment)
             self._probability_by_language.setdefault(decision.language, decision.probability)
             yield SegmentReady(segment)
         self._remember(passes)
         yield Progress(
             window.end, max(self._claimed_duration, window.end) if self._claimed_duration else None
         )
+        if self._resumable:
+            yield WindowFinished(self._point(window, decision))
+
+    def _point(self, window: Window, decision: Decision) -> ResumePoint:
+        return ResumePoint(
+            windows=window.index + 1,
+            segments=tuple(self._segments),
+            suppressed=tuple(self._suppressed),
+            language=decision.language,
+            probability=decision.probability,
+            probabilities=tuple(self._probability_by_language.items()),
+            previous=self._previous,
+            recent=self._guards.recent,
+        )
+
+    def _count(self, segment: Segment) -> None:
+        spoken = self._seconds_by_language.get(segment.language, 0.0)
+        self._seconds_by_language[segment.language] = spoken + segment.end - segment.start
 
     def _announce(self, decision: Decision) -> Iterator[Event]:
         if self._announced != decision.language:

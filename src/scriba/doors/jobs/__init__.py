@@ -1,0 +1,1 @@
+"""Scriba's own jobs: order, watch, fetch the result."""

@@ -1,0 +1,1 @@
+"""The library interface: upload, schedule, history, results, video."""

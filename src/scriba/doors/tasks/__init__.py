@@ -1,0 +1,1 @@
+"""The task interface: Whisper-WebUI's REST backend."""

@@ -1,0 +1,171 @@
+"""A task's parameters to the work they ask for: each does what it says, or is refused by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scriba.domain.errors import UnsupportedOptionError
+from scriba.domain.language import normalise_language
+from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOptions, VadOptions
+from scriba.domain.transcript import Task
+from scriba.doors.forms import refuse_unknown
+from scriba.doors.tasks.fields import TRANSCRIPTION, VAD, Field
+
+Fields = Mapping[str, list[str]]
+
+_SECRETS = frozenset({"hf_token"})
+_AS_THEY_ARE = (
+    "beam_size",
+    "log_prob_threshold",
+    "no_speech_threshold",
+    "best_of",
+    "patience",
+    "condition_on_previous_text",
+    "prompt_reset_on_temperature",
+    "initial_prompt",
+    "compression_ratio_threshold",
+    "length_penalty",
+    "repetition_penalty",
+    "no_repeat_ngram_size",
+    "prefix",
+    "suppress_blank",
+    "max_initial_timestamp",
+    "max_new_tokens",
+    "hotwords",
+)
+_PREPENDED = "\"'“¿([{-"
+_APPENDED = "\"'.。,，!！?？:：”)]}、"
+"""faster-whisper's defaults; which sign belongs to which word is not a request's to say here."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a request may ask for only as it is: set when the server starts.
+
+    ``unloads`` says that idle models leave memory; ``together`` how many sequences are decoded at once.
+    """
+
+    compute_type: str = "auto"
+    unloads: bool = True
+    together: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRequest:
+    """``params`` are the parameters as they were sent, without secrets, as JSON."""
+
+    work: TranscribeOptions | VadOptions
+    params: str
+
+
+def merge(query: Fields, form: Fields) -> dict[str, list[str]]:
+    """Both together; what the address names wins."""
+    return {**form, **query}
+
+
+def parse_transcription(fields: Fields, defaults: TranscribeOptions, facts: ServerFacts) -> TaskRequest:
+    """
+    Raises:
+        InvalidOptionError: a value is wrong.
+        UnsupportedOptionError: a parameter, or its value, is not one this server honours.
+    """
+    sent = _parse(fields, TRANSCRIPTION)
+    _refuse_what_cannot_be(sent, facts)
+    return TaskRequest(
+        TranscribeOptions(
+            model=sent.get("model_size"),
+            task=Task.TRANSLATE if sent.get("is_translate") else Task.TRANSCRIBE,
+            language=_language(sent, defaults.language),
+            decoding=_decoding(sent, defaults.decoding),
+            vad=_vad(sent, defaults.vad),
+            words=bool(sent.get("word_timestamps", defaults.words)),
+            guards=defaults.guards,
+        ),
+        _params(sent),
+    )
+
+
+def parse_vad(fields: Fields, defaults: VadOptions) -> TaskRequest:
+    """As ``parse_transcription``, for the parameters of voice activity."""
+    sent = _parse(fields, VAD)
+    if sent.get("vad_filter") is False:
+        raise UnsupportedOptionError(
+            "vad_filter is false, but this task is nothing else.", field="vad_filter"
+        )
+    return TaskRequest(replace(_vad(sent, defaults), enabled=True), _params(sent))
+
+
+def _parse(fields: Fields, known: Mapping[str, Field]) -> dict[str, Any]:
+    refuse_unknown(fields, known)
+    return {name: known[name].parse(name, values) for name, values in fields.items()}
+
+
+def _params(sent: Mapping[str, Any]) -> str:
+    kept = {name: value for name, value in sent.items() if name not in _SECRETS}
+    return json.dumps(kept, ensure_ascii=False, sort_keys=True)
+
+
+def _language(sent: Mapping[str, Any], default: LanguagePolicy) -> LanguagePolicy:
+    language = normalise_language(sent.get("lang"), field="lang")
+    threshold = sent.get("language_detection_threshold")
+    return replace(
+        default,
+        language=language,
+        allowed=() if language is not None else default.allowed,
+        threshold=default.threshold if threshold is None else threshold,
+        windows=sent.get("language_detection_segments", default.windows),
+    )
+
+
+def _decoding(sent: Mapping[str, Any], default: DecodingOptions) -> DecodingOptions:
+    changes = {name: sent[name] for name in _AS_THEY_ARE if name in sent}
+    if "temperature" in sent:
+        # One number is one try, as with the original.
+        changes["temperatures"] = (sent["temperature"],)
+    if "suppress_tokens" in sent:
+        changes["suppress_tokens"] = tuple(sent["suppress_tokens"])
+    return replace(default, **changes)
+
+
+def _vad(sent: Mapping[str, Any], default: VadOptions) -> VadOptions:
+    changes = {name: sent[name] for name in VAD if name in sent and name != "vad_filter"}
+    return replace(default, enabled=sent.get("vad_filter", default.enabled), **changes)
+
+
+def _refuse_what_cannot_be(sent: Mapping[str, Any], facts: ServerFacts) -> None:
+    reasons = {
+        "is_separate_bgm": (not sent.get("is_separate_bgm"), "This server does not separate music yet."),
+        "save_file": (not sent.get("save_file"), "This server does not separate music yet."),
+        "is_diarize": (not sent.get("is_diarize"), "This server does not tell speakers apart yet."),
+        "compute_type": (
+            sent.get("compute_type") in (facts.compute_type, "auto", "default"),
+            f"This server computes in {facts.compute_type}; that is set when it starts.",
+        ),
+        "enable_offload": (
+            sent.get("enable_offload") is facts.unloads,
+            "Whether idle models leave memory is set when the server starts.",
+        ),
+        "batch_size": (
+            sent.get("batch_size", 0) >= facts.together,
+            f"This server decodes up to {facts.together} sequences together; that is set when it starts.",
+        ),
+        "chunk_length": (sent.get("chunk_length") in (None, 30), "Whisper's window is 30 seconds."),
+        "hallucination_silence_threshold": (
+            sent.get("hallucination_silence_threshold") is None,
+            "This server withholds invented text by other means.",
+        ),
+        "prepend_punctuations": (
+            sent.get("prepend_punctuations") in (None, _PREPENDED),
+            "Which signs belong to the next word is not a request's to say here.",
+        ),
+        "append_punctuations": (
+            sent.get("append_punctuations") in (None, _APPENDED),
+            "Which signs belong to the word before is not a request's to say here.",
+        ),
+    }
+    for name, (honoured, reason) in reasons.items():
+        if name in sent and not honoured:
+            raise UnsupportedOptionError(f"{name} is not supported with this value: {reason}", field=name)

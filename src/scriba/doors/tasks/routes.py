@@ -1,0 +1,184 @@
+"""Transport of the task interface."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from scriba.domain.errors import (
+    ConflictError,
+    GoneError,
+    InvalidOptionError,
+    NotFoundError,
+    UnsupportedOptionError,
+)
+from scriba.domain.job import Job, JobKind, JobState
+from scriba.doors.context import DoorContext
+from scriba.doors.errors import NotBuiltError
+from scriba.doors.intake import keep_file
+from scriba.doors.multipart import receive_form
+from scriba.doors.schema import error_responses
+from scriba.doors.tasks.fields import TRANSCRIPTION, VAD, Field
+from scriba.doors.tasks.params import ServerFacts, TaskRequest, merge, parse_transcription, parse_vad
+from scriba.doors.tasks.wire import (
+    Deleted,
+    Detail,
+    Queued,
+    TaskBody,
+    TaskList,
+    segment_body,
+    status_of,
+    task_body,
+)
+from scriba.jobs.service import JobService, Order
+
+DOOR = "tasks"
+_UNKNOWN = "Identifier not found"
+_TYPES = {"str": "string", "bool": "boolean", "int": "integer", "float": "number"}
+
+
+def tasks_router(context: DoorContext, jobs: JobService, facts: ServerFacts, *, lower: bool) -> APIRouter:
+    """The door's routes. ``lower``: states are written in lower case."""
+    router = APIRouter(tags=["Tasks"])
+
+    async def order(request: Request, kind: JobKind, message: str) -> Response:
+        with context.admission.place():
+            async with receive_form(request, context.uploads) as form:
+                query = {name: request.query_params.getlist(name) for name in request.query_params}
+                try:
+                    asked = _parse(kind, merge(query, form.fields), context, facts)
+                    form.require_file()
+                except (InvalidOptionError, UnsupportedOptionError) as error:
+                    return _unprocessable(error, in_query=error.field in query)
+                media, _ = await keep_file(jobs, form)
+                job, _ = await jobs.submit(Order(DOOR, media.id, asked.work, request=asked.params))
+        body = Queued(identifier=job.id, status=status_of(job, lower=lower), message=message)
+        return JSONResponse(body.model_dump(), 201)
+
+    @router.post("/transcription/", status_code=201, include_in_schema=False)
+    @router.post(
+        "/transcription",
+        status_code=201,
+        response_model=Queued,
+        summary="Queue a transcription",
+        responses=error_responses(Detail, 400, 408, 413, 415, 422, 503, 507),
+        openapi_extra=_form(TRANSCRIPTION),
+    )
+    async def transcription(request: Request) -> Response:
+        """Every parameter may be a field of the form or stand in the address, which wins."""
+        return await order(request, JobKind.TRANSCRIPTION, "Transcription task has queued")
+
+    @router.post("/vad/", status_code=201, include_in_schema=False)
+    @router.post(
+        "/vad",
+        status_code=201,
+        response_model=Queued,
+        summary="Queue a search for speech",
+        responses=error_responses(Detail, 400, 408, 413, 415, 422, 503, 507),
+        openapi_extra=_form(VAD),
+    )
+    async def vad(request: Request) -> Response:
+        """The result is start and end of every stretch of speech, in samples at 16 kHz."""
+        return await order(request, JobKind.VAD, "VAD task has queued")
+
+    @router.post("/bgm-separation/", status_code=201, include_in_schema=False)
+    @router.post("/bgm-separation", summary="Not served yet", responses=error_responses(Detail, 501))
+    async def separation() -> Response:
+        """Parting voice from music is not served yet: 501."""
+        raise NotBuiltError("This server does not separate music yet.")
+
+    @router.get("/task/all", summary="All tasks, newest first")
+    async def all_tasks(
+        limit: Annotated[int, Query(ge=1, le=1000, description="Tasks on a page.")] = 100,
+        after: Annotated[str | None, Query(description="The last identifier of the page before.")] = None,
+    ) -> TaskList:
+        page = await jobs.page(limit=limit, after=after, door=DOOR)
+        return TaskList(tasks=list(await asyncio.gather(*(_task(jobs, job, lower=lower) for job in page))))
+
+    @router.get(
+        "/task/file/{identifier}",
+        summary="A task's result files",
+        response_class=Response,
+        responses=error_responses(Detail, 404, 409, 410),
+    )
+    async def task_file(identifier: str) -> Response:
+        job = await _find(jobs, identifier)
+        if not job.state.finished:
+            raise ConflictError("The task has not ended yet.")
+        raise NotFoundError("This task has no files: its result is in the task itself.")
+
+    @router.get("/task/{identifier}", summary="One task", responses=error_responses(Detail, 404))
+    async def task(identifier: str) -> TaskBody:
+        return await _task(jobs, await _find(jobs, identifier), lower=lower, with_position=True)
+
+    @router.delete(
+        "/task/{identifier}", summary="Stop and forget a task", responses=error_responses(Detail, 404)
+    )
+    async def delete_task(identifier: str) -> Deleted:
+        """A task that runs stops within a second."""
+        await _find(jobs, identifier)
+        return Deleted(identifier=(await jobs.remove(identifier)).id)
+
+    return router
+
+
+def _parse(
+    kind: JobKind, fields: dict[str, list[str]], context: DoorContext, facts: ServerFacts
+) -> TaskRequest:
+    if kind is JobKind.VAD:
+        return parse_vad(fields, context.defaults.vad)
+    return parse_transcription(fields, context.defaults, facts)
+
+
+async def _find(jobs: JobService, identifier: str) -> Job:
+    try:
+        return await jobs.get(identifier, DOOR)
+    except NotFoundError:
+        raise NotFoundError(_UNKNOWN) from None
+
+
+async def _task(jobs: JobService, job: Job, *, lower: bool, with_position: bool = False) -> TaskBody:
+    position = await jobs.position(job) if with_position else None
+    return task_body(job, await _result(jobs, job), json.loads(job.request), position, lower=lower)
+
+
+async def _result(jobs: JobService, job: Job) -> Any:
+    if job.state is not JobState.COMPLETED:
+        return None
+    try:
+        if job.kind is JobKind.VAD:
+            return [{"start": start, "end": end} for start, end in await jobs.regions(job)]
+        return [segment_body(segment) for segment in (await jobs.transcript(job)).segments]
+    except GoneError:
+        return None  # the task stays when its result has expired
+
+
+def _unprocessable(error: InvalidOptionError | UnsupportedOptionError, *, in_query: bool) -> Response:
+    """FastAPI's own shape, which clients of this interface know."""
+    place = ["query" if in_query else "body", *([error.field] if error.field else [])]
+    detail = [{"type": error.code, "loc": place, "msg": error.message}]
+    return JSONResponse({"detail": detail}, 422)
+
+
+def _form(fields: dict[str, Field] | Any) -> dict[str, Any]:
+    """The form's description, made from the table of parameters."""
+    properties: dict[str, Any] = {
+        "file": {"type": "string", "format": "binary", "description": "The recording."}
+    }
+    for name, field in fields.items():
+        if field.kind == "ints":
+            properties[name] = {"type": "array", "items": {"type": "integer"}}
+            continue
+        one: dict[str, Any] = {"type": _TYPES[field.kind]}
+        if field.low is not None:
+            one["exclusiveMinimum" if field.above else "minimum"] = field.low
+        if field.high is not None:
+            one["maximum"] = field.high
+        properties[name] = one
+    schema = {"type": "object", "required": ["file"], "properties": properties}
+    content = {"multipart/form-data": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,0 +1,83 @@
+"""Options and transcripts as JSON, and back without loss."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import asdict
+from typing import Any
+
+from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOptions, VadOptions
+from scriba.domain.transcript import Segment, Suppressed, SuppressionReason, Task, Transcript, Word
+
+JsonObject = dict[str, Any]
+
+
+def dumps(value: object) -> str:
+    """One line, with sorted keys: equal values are equal text. Infinity is written as Python writes it."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def options_to_json(options: TranscribeOptions) -> JsonObject:
+    return asdict(options)
+
+
+def options_from_json(body: JsonObject) -> TranscribeOptions:
+    decoding = dict(body["decoding"])
+    for name in ("temperatures", "suppress_tokens"):
+        decoding[name] = tuple(decoding[name])
+    language = dict(body["language"])
+    language["allowed"] = tuple(language["allowed"])
+    return TranscribeOptions(
+        model=body["model"],
+        task=Task(body["task"]),
+        language=LanguagePolicy(**language),
+        decoding=_known(DecodingOptions, decoding),
+        vad=_known(VadOptions, body["vad"]),
+        words=body["words"],
+        guards=body["guards"],
+    )
+
+
+def segment_to_json(segment: Segment) -> JsonObject:
+    return asdict(segment)
+
+
+def segment_from_json(body: JsonObject) -> Segment:
+    words = body["words"]
+    fields = body | {
+        "words": None if words is None else tuple(Word(**word) for word in words),
+        "tokens": tuple(body["tokens"]),
+    }
+    segment: Segment = _known(Segment, fields)
+    return segment
+
+
+def suppressed_to_json(suppressed: Suppressed) -> JsonObject:
+    return asdict(suppressed)
+
+
+def suppressed_from_json(body: JsonObject) -> Suppressed:
+    return Suppressed(body["start"], body["end"], body["text"], SuppressionReason(body["reason"]))
+
+
+def transcript_to_json(transcript: Transcript) -> JsonObject:
+    return asdict(transcript)
+
+
+def transcript_from_json(body: JsonObject) -> Transcript:
+    return Transcript(
+        segments=tuple(segment_from_json(one) for one in body["segments"]),
+        duration=body["duration"],
+        language=body["language"],
+        language_probability=body["language_probability"],
+        task=Task(body["task"]),
+        model=body["model"],
+        suppressed=tuple(suppressed_from_json(one) for one in body["suppressed"]),
+    )
+
+
+def _known(kind: Any, body: JsonObject) -> Any:
+    """Fields that this version knows: a later one may have written more."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    return kind(**{name: value for name, value in body.items() if name in names})

@@ -1,0 +1,1 @@
+"""The database's revisions, applied when a process that uses it starts."""
