@@ -112,7 +112,8 @@ class Database:
         """
         if not self.is_sqlite:
             async with self.read() as connection:
-                return (await connection.execute(query)).mappings().all()
+                found: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
+                return found
         async with _telling():
             rows: Sequence[RowMapping] = await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._fetch, query
