@@ -3,8 +3,8 @@
     python -m benchmarks.live_policy RECORDING TEXT [--model NAME] [NAME=VALUE]...
 
 ``RECORDING`` is any media file, ``TEXT`` a file with what is said in it; ``NAME=VALUE`` sets a field of
-``SettlePolicy``. The stream is fed as fast as it is heard; each hearing takes the time it really took, so
-that lags are those of one stream on this machine with nothing else to do.
+``SettlePolicy``. The stream is fed as fast as it is heard; each hearing takes the time that it took, so that
+lags are those of one stream on this machine with nothing else to do.
 """
 
 from __future__ import annotations

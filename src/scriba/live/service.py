@@ -105,7 +105,9 @@ class LiveService:
 
     async def start(self) -> None:
         """Take up what an earlier process left unfinished, and begin to look after the folder."""
-        self._sweeper = asyncio.create_task(self._look_after())
+        # Looked for before any session is opened: a new one must not be taken for one that was left.
+        left = await asyncio.to_thread(self._unfinished)
+        self._sweeper = asyncio.create_task(self._look_after(left))
 
     async def stop(self) -> None:
         """Suspend every session: another process can take it up from the disk."""
@@ -316,8 +318,8 @@ class LiveService:
             return None
         return await asyncio.to_thread(Logged.read, self._folder / id_)
 
-    async def _look_after(self) -> None:
-        await self._recover()
+    async def _look_after(self, left: list[str]) -> None:
+        await self._recover(left)
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             now = time.monotonic()
@@ -331,8 +333,8 @@ class LiveService:
             with suppress(OSError):
                 await asyncio.to_thread(self._expire)
 
-    async def _recover(self) -> None:
-        for id_ in await asyncio.to_thread(self._unfinished):
+    async def _recover(self, left: list[str]) -> None:
+        for id_ in left:
             try:
                 await self.resume(id_)
                 log.info("live session taken up from disk", session=id_)
