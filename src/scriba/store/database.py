@@ -112,7 +112,8 @@ class Database:
         """
         if not self.is_sqlite:
             async with self.read() as connection:
-                return (await connection.execute(query)).mappings().all()
+                rows: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
+                return rows
         async with _telling():
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._fetch, query)
 
