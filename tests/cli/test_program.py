@@ -97,8 +97,7 @@ def test_settings_say_where_they_come_from_and_mask_secrets(
     assert main(["settings", "--json"]) == 0
     rows = {row["env"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["SCRIBA_PORT"]["value"] == "9001"
-    assert not {"a-very-secret-key", "another-secret"} & {str(row["value"]) for row in rows.values()}
-    assert "very-secret" not in str(rows)
+    assert "secret" not in str([row["value"] for row in rows.values()])
 
 
 @pytest.mark.parametrize("command", [["settings"], ["serve"], ["models", "list"], ["transcribe", __file__]])

@@ -71,7 +71,7 @@ async def test_a_broken_connection_is_mended(serve: Serve, audio: NDArray[np.flo
         data = pcm(audio)
         for start in range(0, len(data), 3200):
             if start == 3200 * 40:
-                while not any(event["type"] == "settled" for event in events):  # noqa: ASYNC110
+                while not any(event["type"] == "settled" for event in events):
                     await asyncio.sleep(0.02)
                 for state in list(server.server.server_state.connections):
                     server.server.servers[0].get_loop().call_soon_threadsafe(state.transport.abort)

@@ -51,7 +51,7 @@ class Taker:
             self.running -= 1
 
     async def _later(self, job: Job, delay: float) -> Delivery:
-        from scriba.jobs.table import Hold
+        from scriba.jobs.statements import Hold
 
         await self.stores.jobs.retry(Hold(job.id, "taker", job.attempt), "a", "b", delay, 0)
         return Delivery.of(job, delay)
@@ -205,7 +205,7 @@ async def test_what_a_dead_consumer_had_comes_again(stores: Stores, queue: Queue
     for work in [work for work in asyncio.all_tasks() if work.get_name() == f"job {job.id}"]:
         work.cancel()
     # What a kill leaves: the delivery is still marked as picked, and nobody gives a sign of life.
-    from scriba.jobs.table import Hold
+    from scriba.jobs.statements import Hold
 
     await stores.jobs.release(Hold(job.id, "taker", 1))
     again = Taker(stores)

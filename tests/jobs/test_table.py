@@ -10,7 +10,8 @@ import pytest
 
 from scriba.domain.errors import ConflictError, GoneError, NotFoundError
 from scriba.domain.job import Edge, Job, JobProgress, JobState
-from scriba.jobs.table import Hold, JobTable, LostLeaseError
+from scriba.jobs.statements import Hold, LostLeaseError
+from scriba.jobs.table import JobTable
 from scriba.store.database import Database
 from tests.stores import Stores
 
@@ -250,7 +251,7 @@ async def test_pages_hold_every_job_once_newest_first(stores: Stores) -> None:
 
 @pytest.mark.parametrize("edge", [edge for edge in Edge if edge.leaves], ids=lambda edge: edge.label)
 async def test_no_edge_is_taken_from_anywhere_else(stores: Stores, edge: Edge) -> None:
-    from scriba.jobs.table import _move
+    from scriba.jobs.statements import move
     from scriba.store.tables import jobs
 
     job, hold = await claimed(stores)
@@ -265,6 +266,6 @@ async def test_no_edge_is_taken_from_anywhere_else(stores: Stores, edge: Edge) -
         job, hold = await claimed(stores)
         await reach[state]()
         async with stores.database.write() as connection:
-            moved = await _move(connection, edge, jobs.c.id == job.id)
+            moved = await move(connection, edge, jobs.c.id == job.id)
         assert (moved is not None) == (state in edge.leaves), state
         assert (await stores.jobs.get(job.id)).state is (edge.target if moved else state)

@@ -10,7 +10,7 @@ import pytest
 from scriba.domain.errors import EngineError, StorageFullError
 from scriba.domain.job import Job, JobKind, JobState
 from scriba.jobs.port import Delivery
-from scriba.jobs.table import Hold
+from scriba.jobs.statements import Hold
 from scriba.store.results import ResultStore, StoredResult
 from tests.jobs.doubles import FakeBatch, OddError, open_queue, submit, texts, until, working
 from tests.stores import Stores

@@ -14,14 +14,10 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    CursorResult,
-    Select,
     and_,
-    case,
     delete,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -30,9 +26,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scriba.domain.errors import ConflictError, NotFoundError
 from scriba.domain.job import Edge, Job, JobKind, JobProgress, JobState
+from scriba.jobs.reading import JobReader
 from scriba.jobs.rows import to_job
+from scriba.jobs.statements import (
+    Hold,
+    LostLeaseError,
+    answer_of,
+    fault,
+    free,
+    held_by,
+    move,
+    over,
+    sure,
+)
 from scriba.store.clock import now
-from scriba.store.database import Database
 from scriba.store.results import ResultStore, StoredResult
 from scriba.store.tables import jobs, media, results, windows
 
@@ -53,24 +60,8 @@ class NewJob:
     webhook_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A worker's right to a job: its ``attempt``-th try, by ``owner``."""
-
-    job_id: str
-    owner: str
-    attempt: int
-
-
-class LostLeaseError(Exception):
-    """The job is no longer held: cancelled, deleted, or given to another worker."""
-
-
-class JobTable:
-    """Every statement on jobs."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
+class JobTable(JobReader):
+    """Every statement that changes jobs."""
 
     async def submit(self, new: NewJob) -> tuple[Job, bool]:
         """Put a job into the table; False with the earlier one when its idempotency key was used before.
@@ -122,7 +113,7 @@ class JobTable:
             "webhook_url": new.webhook_url,
         }
         if twin is not None:
-            values |= _answer_of(twin) | {"started_at": now(), "finished_at": now()}
+            values |= answer_of(twin) | {"started_at": now(), "finished_at": now()}
         row = (await connection.execute(insert(jobs).values(values).returning(jobs))).mappings().one()
         return to_job(row)
 
@@ -156,7 +147,7 @@ class JobTable:
         """Take the job, if it is queued and due: exactly one of any number of workers gets it."""
         due = and_(jobs.c.id == job_id, jobs.c.not_before <= now())
         async with self._database.write() as connection:
-            return await _move(
+            return await move(
                 connection,
                 Edge.CLAIM,
                 due,
@@ -174,16 +165,11 @@ class JobTable:
         async with self._database.write() as connection:
             kept = await connection.execute(
                 update(jobs)
-                .where(_held_by(owner, holds))
+                .where(held_by(owner, holds))
                 .values(lease_until=now() + lease, updated_at=now())
                 .returning(jobs.c.id)
             )
             return set(kept.scalars())
-
-    async def still_held(self, owner: str, holds: Sequence[Hold]) -> set[str]:
-        """The ids of those that are still held. Writes nothing."""
-        rows = await self._database.fetch(select(jobs.c.id).where(_held_by(owner, holds)))
-        return {row["id"] for row in rows}
 
     async def record_window(
         self,
@@ -220,7 +206,7 @@ class JobTable:
         async with self._database.write() as connection:
             await connection.execute(
                 update(jobs)
-                .where(_held_by(hold.owner, [hold]))
+                .where(held_by(hold.owner, [hold]))
                 .values(progress_done=progress.done, progress_total=progress.total, updated_at=now())
             )
 
@@ -240,11 +226,11 @@ class JobTable:
         """
         async with self._held(hold) as (connection, held):
             await store.record(connection, result)
-            moved = await _move(
+            moved = await move(
                 connection,
                 Edge.COMPLETE,
                 held,
-                **_over(),
+                **over(),
                 result_id=result.id,
                 language=language,
                 audio_duration=audio_duration,
@@ -253,7 +239,7 @@ class JobTable:
                 processing_seconds=func.coalesce(jobs.c.processing_seconds, 0.0) + processing_seconds,
             )
             await connection.execute(delete(windows).where(windows.c.job_id == hold.job_id))
-            return _sure(moved)
+            return sure(moved)
 
     async def answer(self, hold: Hold) -> Job | None:
         """Complete a job from the result of the same work, if that was done meanwhile."""
@@ -262,7 +248,7 @@ class JobTable:
             twin = await self._finished_twin(connection, (await connection.execute(fingerprint)).scalar_one())
             if twin is None:
                 return None
-            return await _move(connection, Edge.COMPLETE, held, **_over(), **_answer_of(twin))
+            return await move(connection, Edge.COMPLETE, held, **over(), **answer_of(twin))
 
     async def fail(self, hold: Hold, code: str, message: str, processing_seconds: float) -> Job:
         """
@@ -270,10 +256,8 @@ class JobTable:
             LostLeaseError: the job is no longer held; nothing was written.
         """
         async with self._held(hold) as (connection, held):
-            return _sure(
-                await _move(
-                    connection, Edge.FAIL, held, **_over(), **_fault(code, message, processing_seconds)
-                )
+            return sure(
+                await move(connection, Edge.FAIL, held, **over(), **fault(code, message, processing_seconds))
             )
 
     async def retry(
@@ -285,13 +269,13 @@ class JobTable:
             LostLeaseError: the job is no longer held; nothing was written.
         """
         async with self._held(hold) as (connection, held):
-            return _sure(
-                await _move(
+            return sure(
+                await move(
                     connection,
                     Edge.RETRY,
                     held,
-                    **_free(),
-                    **_fault(code, message, processing_seconds),
+                    **free(),
+                    **fault(code, message, processing_seconds),
                     not_before=now() + delay,
                 )
             )
@@ -299,8 +283,8 @@ class JobTable:
     async def release(self, hold: Hold) -> Job | None:
         """Back into the queue as it was: the worker ends. None when it was no longer held."""
         async with self._database.write() as connection:
-            return await _move(
-                connection, Edge.RELEASE, _held_by(hold.owner, [hold]), **_free(), attempt=jobs.c.attempt - 1
+            return await move(
+                connection, Edge.RELEASE, held_by(hold.owner, [hold]), **free(), attempt=jobs.c.attempt - 1
             )
 
     async def recover(self) -> list[Job]:
@@ -318,16 +302,16 @@ class JobTable:
             )
             for job_id in ids:
                 own = and_(jobs.c.id == job_id, expired)
-                job = await _move(
+                job = await move(
                     connection,
                     Edge.GIVE_UP,
                     and_(own, last),
-                    **_over(),
+                    **over(),
                     error_code="worker_lost",
                     error="The worker was lost on every attempt to run this job; the job may be why.",
                 )
-                job = job or await _move(
-                    connection, Edge.RECOVER, and_(own, ~last), **_free(), not_before=now()
+                job = job or await move(
+                    connection, Edge.RECOVER, and_(own, ~last), **free(), not_before=now()
                 )
                 if job is not None:
                     moved.append(job)
@@ -340,11 +324,11 @@ class JobTable:
             ConflictError: it has finished.
         """
         async with self._database.write() as connection:
-            job = await _move(
+            job = await move(
                 connection,
                 Edge.CANCEL,
                 jobs.c.id == job_id,
-                **_over(),
+                **over(),
                 error_code="cancelled",
                 error="The job was cancelled.",
             )
@@ -363,7 +347,7 @@ class JobTable:
         """
         kept = select(media.c.id).where(media.c.id == jobs.c.media_id).exists()
         async with self._database.write() as connection:
-            job = await _move(
+            job = await move(
                 connection,
                 Edge.REQUEUE,
                 and_(jobs.c.id == job_id, kept),
@@ -396,169 +380,12 @@ class JobTable:
             raise NotFoundError("There is no job of that id.", field="id")
         return to_job(row)
 
-    async def get(self, job_id: str) -> Job:
-        """
-        Raises:
-            NotFoundError: there is no such job.
-        """
-        rows = await self._database.fetch(select(jobs).where(jobs.c.id == job_id))
-        if not rows:
-            raise NotFoundError("There is no job of that id.", field="id")
-        return to_job(rows[0])
-
-    async def page(
-        self,
-        *,
-        limit: int,
-        after: str | None = None,
-        door: str | None = None,
-        state: JobState | None = None,
-    ) -> list[Job]:
-        """Newest first; ``after`` is the id of the last job of the page before.
-
-        Raises:
-            NotFoundError: there is no job ``after``.
-        """
-        query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
-        if after is not None:
-            last = await self.get(after)
-            query = query.where(
-                or_(
-                    jobs.c.created_at < last.created_at,
-                    and_(jobs.c.created_at == last.created_at, jobs.c.id < last.id),
-                )
-            )
-        if door is not None:
-            query = query.where(jobs.c.door == door)
-        if state is not None:
-            query = query.where(jobs.c.state == state.value)
-        return [to_job(row) for row in await self._database.fetch(query)]
-
-    async def latest_for_media(self, media_ids: Sequence[str], door: str) -> dict[str, Job]:
-        """The newest job of each recording that came through this door."""
-        found: dict[str, Job] = {}
-        async with self._database.read() as connection:
-            for start in range(0, len(media_ids), 500):
-                some = list(media_ids[start : start + 500])
-                query = (
-                    select(jobs)
-                    .where(jobs.c.media_id.in_(some), jobs.c.door == door)
-                    .order_by(jobs.c.created_at, jobs.c.id)
-                )
-                for row in (await connection.execute(query)).mappings():
-                    found[row["media_id"]] = to_job(row)
-        return found
-
-    async def due(self, limit: int, skip: Sequence[str] = ()) -> list[str]:
-        """Ids of queued jobs whose time has come, the most urgent first."""
-        query = self._due().order_by(jobs.c.priority.desc(), jobs.c.created_at, jobs.c.id).limit(limit)
-        if skip:
-            query = query.where(jobs.c.id.not_in(list(skip)))
-        return [row["id"] for row in await self._database.fetch(query)]
-
-    async def waiting(self, older_than: float, limit: int = 1000) -> list[Job]:
-        """Queued jobs that were due so many seconds ago, the oldest first: has their delivery got lost?"""
-        query = (
-            select(jobs)
-            .where(jobs.c.state == JobState.QUEUED.value, jobs.c.not_before <= now() - older_than)
-            .order_by(jobs.c.updated_at)
-            .limit(limit)
-        )
-        async with self._database.read() as connection:
-            return [to_job(row) for row in (await connection.execute(query)).mappings()]
-
-    async def position(self, job: Job) -> int | None:
-        """How many queued jobs go before it; None when it is not queued."""
-        if job.state is not JobState.QUEUED:
-            return None
-        before = or_(
-            jobs.c.priority > job.priority,
-            and_(jobs.c.priority == job.priority, jobs.c.created_at < job.created_at),
-        )
-        ahead = func.count().label("ahead")
-        query = select(ahead).select_from(jobs).where(jobs.c.state == JobState.QUEUED.value, before)
-        return int((await self._database.fetch(query))[0]["ahead"])
-
-    async def counts(self) -> dict[str, int]:
-        """How many jobs there are in each state."""
-        query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
-        async with self._database.read() as connection:
-            return {state: int(count) for state, count in await connection.execute(query)}
-
-    async def windows_after(self, job_id: str, number: int) -> list[tuple[int, str]]:
-        """Finished windows of a job that runs, in order, from behind this one on."""
-        query = (
-            select(windows.c.number, windows.c.document)
-            .where(windows.c.job_id == job_id, windows.c.number > number)
-            .order_by(windows.c.number)
-        )
-        rows = await self._database.fetch(query)
-        return [(int(row["number"]), str(row["document"])) for row in rows]
-
-    def _due(self) -> Select[Any]:
-        return select(jobs.c.id).where(jobs.c.state == JobState.QUEUED.value, jobs.c.not_before <= now())
-
     @asynccontextmanager
     async def _held(self, hold: Hold) -> AsyncIterator[tuple[AsyncConnection, ColumnElement[bool]]]:
         """A transaction in which the job is held for sure; without it, nothing of the transaction is kept."""
-        held = _held_by(hold.owner, [hold])
+        held = held_by(hold.owner, [hold])
         async with self._database.write() as connection:
             found = (await connection.execute(select(jobs.c.id).where(held).with_for_update())).first()
             if found is None:
                 raise LostLeaseError(hold.job_id)
             yield connection, held
-
-
-async def _move(
-    connection: AsyncConnection, edge: Edge, which: ColumnElement[bool], **values: Any
-) -> Job | None:
-    """Go along an edge; None when no job may."""
-    changed: CursorResult[Any] = await connection.execute(
-        update(jobs)
-        .where(which, jobs.c.state.in_([state.value for state in edge.leaves]))
-        .values(state=edge.target.value, updated_at=now(), **values)
-        .returning(jobs)
-    )
-    row = changed.mappings().first()
-    return None if row is None else to_job(row)
-
-
-def _held_by(owner: str, holds: Sequence[Hold]) -> ColumnElement[bool]:
-    attempts = case(*((jobs.c.id == hold.job_id, hold.attempt) for hold in holds), else_=-1)
-    return and_(
-        jobs.c.id.in_([hold.job_id for hold in holds]),
-        jobs.c.attempt == attempts,
-        jobs.c.owner == owner,
-        jobs.c.state == JobState.RUNNING.value,
-    )
-
-
-def _free() -> dict[str, Any]:
-    return {"owner": None, "lease_until": None}
-
-
-def _over() -> dict[str, Any]:
-    return _free() | {"finished_at": now()}
-
-
-def _fault(code: str, message: str, seconds: float) -> dict[str, Any]:
-    spent = func.coalesce(jobs.c.processing_seconds, 0.0) + seconds
-    return {"error_code": code, "error": message, "processing_seconds": spent}
-
-
-def _answer_of(twin: Job) -> dict[str, Any]:
-    """What a job of the same work takes over from the one that did it."""
-    return {
-        "result_id": twin.result_id,
-        "language": twin.language,
-        "audio_duration": twin.audio_duration,
-        "progress_done": twin.progress.done,
-        "progress_total": twin.progress.total,
-        "processing_seconds": 0.0,
-    }
-
-
-def _sure(job: Job | None) -> Job:
-    if job is None:
-        raise LostLeaseError
-    return job

@@ -17,6 +17,7 @@ import asyncio
 import http.client
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -246,12 +247,10 @@ class Webhooks:
         }
         try:
             target = judge(str(row["url"]), self._private, self._look_up, field="webhook_url")
-            connection = connect(target, _TIMEOUT)
-            try:
+            with closing(connect(target, _TIMEOUT)) as connection:
                 connection.request("POST", target.path, body.encode(), headers)
-                status = connection.getresponse().status
-            finally:
-                connection.close()
+                with closing(connection.getresponse()) as answer:
+                    status = answer.status
         except ScribaError as error:
             return None, error.message
         except (OSError, http.client.HTTPException) as error:

@@ -21,7 +21,8 @@ from scriba.jobs.errors import back_off, can_pass, code_of, message_of
 from scriba.jobs.keeper import Keeper
 from scriba.jobs.port import Delivery, Queue
 from scriba.jobs.runner import Runner, WindowReport
-from scriba.jobs.table import Hold, JobTable, LostLeaseError
+from scriba.jobs.statements import Hold, LostLeaseError
+from scriba.jobs.table import JobTable
 from scriba.store.results import ResultStore
 
 T = TypeVar("T")
