@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from tests.debian import installed
 
 _USER = "postgres"
 _SECONDS = 300
@@ -66,7 +65,7 @@ class PostgresServer:
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """Start a server; the test is skipped, with the reason, where none can be installed."""
-    binaries = _binaries()
+    binaries = installed("postgresql", _installed)
     with tempfile.TemporaryDirectory(prefix="scriba-pg-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
@@ -82,25 +81,6 @@ def postgres_server() -> Iterator[PostgresServer]:
             yield server
         finally:
             server.stop("immediate")
-
-
-def _binaries() -> Path:
-    found = _installed()
-    if found is None and os.getuid() == 0 and shutil.which("apt-get"):
-        sys.stderr.write("installing postgresql for the tests\n")
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["apt-get", "update"], ["apt-get", "install", "-y", "postgresql"]):
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=_SECONDS, env=environment
-            )
-        if done.returncode != 0:
-            pytest.skip(f"postgresql could not be installed: {done.stderr.strip()[-200:]}")
-        found = _installed()
-    if found is None:
-        pytest.skip(
-            "there is no PostgreSQL here, and this user may not install it (apt-get install postgresql)"
-        )
-    return found
 
 
 def _installed() -> Path | None:

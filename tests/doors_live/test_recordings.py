@@ -21,6 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from scriba.server.recording_limits import RecordingLimits
 from scriba.server.setting_sources import SettingsError
+from tests.debian import installed
 from tests.doors_live.conftest import Serve
 from tests.server.fakes import SPOKEN, Serving, wait_for
 
@@ -184,8 +185,7 @@ class Redis:
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[Redis]:
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed: apt-get install redis-server")
+    installed("redis-server", lambda: shutil.which("redis-server"))
     own = Redis(tmp_path)
     own.start()
     yield own
