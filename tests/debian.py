@@ -17,7 +17,7 @@ _SECONDS = 280
 
 
 def installed(package: str, find: Callable[[], T | None]) -> T:
-    """What ``find`` finds, after installing ``package`` if it found nothing; skips the test where that fails."""
+    """What ``find`` finds, after installing ``package`` if need be; skips the test where that fails."""
     found = find()
     if found is None and os.getuid() == 0 and shutil.which("apt-get"):
         sys.stderr.write(f"installing {package} for the tests\n")
