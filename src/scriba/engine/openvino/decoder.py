@@ -54,6 +54,8 @@ class OpenVinoDecoder:
         self.width, self.vocabulary = graph.width, graph.vocabulary
         self._runtime = runtime
         self._shapes = (graph.blocks, graph.heads, graph.size)
+        positions = weights["encoder/position_encodings/encodings"].shape[0]
+        self.window_bytes: int = 2 * graph.blocks * positions * graph.width * runtime.half.itemsize
         memory, step = (
             runtime.compile(part, threads=threads, streams=streams, lowered=True, int8=True)
             for part in (graph.memory(), graph.step())

@@ -40,8 +40,8 @@ from scriba.engine.search.hypotheses import Beam, Greedy, Sampling, Search
 from scriba.engine.search.rules import SpecialTokens, TokenRules
 from scriba.engine.tokenizer import TIME_PRECISION, WhisperTokenizer
 
-_BATCH_WINDOWS, _BATCH_ROWS = 8, 40
-"""The memory of a window of tiny is 9 MB, of base 18, of small 55, and shared by its beams."""
+_BATCH_WINDOWS, _BATCH_ROWS, _BATCH_BYTES = 8, 40, 160_000_000
+"""The memory of a window of tiny takes 9 MB, of base 18, of small 55, of large-v3 246; its beams share it."""
 _ALIGN_AT_ONCE = 32
 """Tokens read at once for word times: the logits of all of them together would be tens of megabytes."""
 
@@ -111,7 +111,7 @@ class OpenVinoEngine:
             word_times=True,
             beam_search=True,
             parallelism=chosen.workers,
-            batch_windows=_BATCH_WINDOWS,
+            batch_windows=max(1, min(_BATCH_WINDOWS, _BATCH_BYTES // self._decoder.window_bytes)),
             batch_rows=_BATCH_ROWS,
             device="cpu",
             compute_type="int8_bfloat16" if runtime.bfloat16 else "int8_float32",
