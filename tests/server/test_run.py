@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,16 @@ from scriba.server.run import serve
 from scriba.server.setting_sources import load_settings
 serve(load_settings(env_file=None))
 """
+
+
+def repeated(recording: Path, times: int, target: Path) -> Path:
+    """A WAV file that says the same again and again: seconds of work for any engine."""
+    with wave.open(str(recording), "rb") as once, wave.open(str(target), "wb") as long:
+        long.setparams(once.getparams())
+        frames = once.readframes(once.getnframes())
+        for _ in range(times):
+            long.writeframes(frames)
+    return target
 
 
 class Process:
@@ -111,12 +122,13 @@ def test_a_connection_that_is_used_again_is_answered_without_delay(process: Proc
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_cancels_what_runs(tmp_path: Path, two_cities: Path, how: int) -> None:
+    long = repeated(two_cities, 15, tmp_path / "long.wav")
     process = Process(tmp_path, SCRIBA_SHUTDOWN_GRACE_SECONDS="0.2").ready()
     url = process.url
     answers: list[httpx.Response] = []
 
     def ask() -> None:
-        with two_cities.open("rb") as file:
+        with long.open("rb") as file:
             answers.append(httpx.post(url + "/transcribe", files={"file": file}, timeout=120))
 
     asking = threading.Thread(target=ask)
