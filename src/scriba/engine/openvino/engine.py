@@ -40,7 +40,7 @@ from scriba.engine.search.hypotheses import Beam, Greedy, Sampling, Search
 from scriba.engine.search.rules import SpecialTokens, TokenRules
 from scriba.engine.tokenizer import TIME_PRECISION, WhisperTokenizer
 
-_BATCH_WINDOWS, _BATCH_ROWS, _BATCH_BYTES = 8, 40, 160_000_000
+_BATCH_WINDOWS, _BATCH_ROWS, _BATCH_BYTES = 8, 20, 160_000_000
 """The memory of a window of tiny takes 9 MB, of base 18, of small 55, of large-v3 246; its beams share it."""
 _ALIGN_AT_ONCE = 32
 """Tokens read at once for word times: the logits of all of them together would be tens of megabytes."""
