@@ -82,6 +82,13 @@ class Ct2Weights(Mapping[str, NDArray[Any]]):
     def __len__(self) -> int:
         return len(self._index)
 
+    def count_blocks(self, part: str) -> int:
+        """How many transformer blocks the ``encoder`` or ``decoder`` has."""
+        number = 0
+        while f"{part}/layer_{number}/ffn/linear_0/weight" in self:
+            number += 1
+        return number
+
     def dequantised(self, name: str) -> NDArray[np.float32]:
         """A tensor as float32, whatever its storage.
 

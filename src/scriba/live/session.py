@@ -120,10 +120,6 @@ class LiveSession:
     def seq(self) -> int:
         return self._published
 
-    @property
-    def attached(self) -> bool:
-        return self._outbox is not None
-
     def attach(self) -> Outbox:
         """A client is here; one that was here before is told to go."""
         if self._outbox is not None:

@@ -39,7 +39,6 @@ from scriba.jobs.webhooks import WebhookMessage
 DOOR = "jobs"
 _LARGEST_JSON = 1_000_000
 _KEY = "idempotency-key"
-_MISSING = error_responses(ErrorReply, 401, 404)
 _CONFLICT = error_responses(ErrorReply, 401, 404, 409)
 
 

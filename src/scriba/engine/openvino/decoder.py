@@ -51,7 +51,7 @@ class OpenVinoDecoder:
         graph = DecoderGraph(
             weights, int8=True, memory_type=runtime.half_name, alignment_heads=alignment_heads
         )
-        self.width, self.vocabulary = graph.width, graph.vocabulary
+        self.vocabulary = graph.vocabulary
         self._runtime = runtime
         self._shapes = (graph.blocks, graph.heads, graph.size)
         positions = weights["encoder/position_encodings/encodings"].shape[0]
@@ -150,15 +150,10 @@ class DecoderSession:
             self._pads = np.asarray(pads, dtype=np.int64)
         length = tokens.shape[1]
         places = np.arange(length) if every else np.array([length - 1])
-        return self._infer(tokens, np.arange(len(tokens), dtype=np.int32), self._mask(length), places)
+        return self._infer(tokens, np.arange(len(tokens), dtype=np.int32), places)
 
     def read(self, tokens: NDArray[np.int64], parents: NDArray[np.int32]) -> NDArray[np.float32]:
-        pads = np.repeat(self._pads, len(tokens) // len(self._pads))
-        mask = np.zeros((1, 1, 1, self._length + 1), dtype=np.float32)
-        if pads.any():
-            mask = np.where(np.arange(self._length + 1) < pads[:, np.newaxis], _NEVER, np.float32(0))
-            mask = mask[:, np.newaxis, np.newaxis]
-        return self._infer(tokens[:, np.newaxis], parents, mask, np.zeros(1, dtype=np.int64))[:, 0]
+        return self._infer(tokens[:, np.newaxis], parents, np.zeros(1, dtype=np.int64))[:, 0]
 
     def keep(self, windows: Sequence[int]) -> None:
         for place, window in enumerate(windows):
@@ -173,13 +168,13 @@ class DecoderSession:
         for place, part in enumerate(self._memory):
             self._request.set_input_tensor(_FIRST_OF_MEMORY + place, self._runtime.tensor(part))
 
-    def _mask(self, length: int) -> NDArray[np.float32]:
+    def _mask(self, length: int, pads: NDArray[np.int64]) -> NDArray[np.float32]:
         """Nothing that comes later, and no padding; padding sees itself, lest it be a division by 0."""
         places = self._length + np.arange(length)
         columns = np.arange(self._length + length)
         hidden = columns > places[:, np.newaxis]
-        if self._pads.any():
-            padding = columns < self._pads[:, np.newaxis, np.newaxis]
+        if pads.any():
+            padding = columns < pads[:, np.newaxis, np.newaxis]
             hidden = hidden | (padding & (columns != places[:, np.newaxis]))
         else:
             hidden = hidden[np.newaxis]
@@ -189,13 +184,12 @@ class DecoderSession:
         self,
         tokens: NDArray[np.int64],
         parents: NDArray[np.int32],
-        mask: NDArray[np.float32],
         places: NDArray[np.int64],
     ) -> NDArray[np.float32]:
         rows, length = tokens.shape
         pads = np.repeat(self._pads, rows // len(self._pads))
         positions = np.maximum(self._length + np.arange(length) - pads[:, np.newaxis], 0)
-        inputs = (tokens, positions, parents, mask, places)
+        inputs = (tokens, positions, parents, self._mask(length, pads), places)
         # Kept until the call is over: the tensors look at the arrays' own memory.
         arrays = [np.ascontiguousarray(array) for array in inputs]
         for place, array in enumerate(arrays):

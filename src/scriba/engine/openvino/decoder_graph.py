@@ -47,9 +47,7 @@ class DecoderGraph:
         self.vocabulary, self.width = weights["decoder/embeddings/weight"].shape
         self.heads = int(weights["decoder/num_heads"])
         self.size = self.width // self.heads
-        self.blocks = 0
-        while f"decoder/layer_{self.blocks}/ffn/linear_0/weight" in weights:
-            self.blocks += 1
+        self.blocks = weights.count_blocks("decoder")
 
     def memory(self) -> ov.Model:
         """Input: the encoder's output, shape ``(1, positions, width)``.
@@ -147,9 +145,7 @@ class DecoderGraph:
         return self._layers.linear(join_heads(context, self.width), f"{name}/linear_1"), sinks
 
     def _attend_to_memory(self, x: Node, block: int, keys: Node, values: Node) -> tuple[Node, Node]:
-        """Plain products, not the attention operation, which turns the keys over in every step. The keys are
-        the left factor: as the right one they would be repacked for one row of queries, which takes three
-        times as long."""
+        """Plain products, not the attention operation, which turns the keys over in every step."""
         name = f"decoder/layer_{block}/attention"
         shape = op.shape_of(x)
         windows = op.gather(op.shape_of(keys), integers(0), op.constant(0))

@@ -7,8 +7,6 @@ pre-norm transformer blocks (self-attention, feed-forward) and a last normalisat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import openvino as ov
 from openvino import opset13 as op
@@ -40,6 +38,7 @@ class EncoderGraph:
         self.mel_bins: int = first.shape[1]
         self.positions: int = weights["encoder/position_encodings/encodings"].shape[0]
         self._heads = int(weights["encoder/num_heads"])
+        self._blocks = weights.count_blocks("encoder")
 
     def model(self) -> ov.Model:
         """The whole encoder."""
@@ -48,7 +47,8 @@ class EncoderGraph:
         x = self._convolution(features, "encoder/conv1", stride=1)
         x = self._convolution(x, "encoder/conv2", stride=2)
         x = self._with_positions(op.transpose(x, integers(0, 2, 1)))
-        for block in self._blocks():
+        for number in range(self._blocks):
+            block = f"encoder/layer_{number}"
             attention, forward = f"{block}/self_attention", f"{block}/ffn"
             x = op.add(x, self._attention(layers.norm(x, f"{attention}/layer_norm"), attention))
             hidden = layers.linear(layers.norm(x, f"{forward}/layer_norm"), f"{forward}/linear_0")
@@ -57,12 +57,6 @@ class EncoderGraph:
         if self._output != "f32":
             x = op.convert(x, self._output)
         return ov.Model([op.result(x)], [features], "whisper_encoder")
-
-    def _blocks(self) -> Iterator[str]:
-        number = 0
-        while f"encoder/layer_{number}/ffn/linear_0/weight" in self._layers:
-            yield f"encoder/layer_{number}"
-            number += 1
 
     def _convolution(self, x: Node, name: str, *, stride: int) -> Node:
         weight = self._layers.stored(f"{name}/weight")

@@ -298,6 +298,6 @@ def _alignment_heads(config: dict[str, Any], weights: Ct2Weights) -> list[tuple[
     told = config.get("alignment_heads")
     if told:
         return [(int(block), int(head)) for block, head in told]
-    blocks = sum(f"decoder/layer_{block}/ffn/linear_0/weight" in weights for block in range(64))
+    blocks = weights.count_blocks("decoder")
     heads = int(weights["decoder/num_heads"])
     return [(block, head) for block in range(blocks // 2, blocks) for head in range(heads)]

@@ -29,9 +29,6 @@ class Layers:
         self._weights = weights
         self._int8 = int8
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._weights
-
     def norm(self, x: Node, name: str) -> Node:
         normal = op.mvn(x, integers(2), True, _EPSILON, "inside_sqrt")
         gamma, beta = self.floats(f"{name}/gamma"), self.floats(f"{name}/beta")
