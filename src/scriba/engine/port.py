@@ -26,6 +26,9 @@ WINDOW_SECONDS = 30.0
 WINDOW_SAMPLES = 480_000
 """The most sound one window may hold: Whisper's input is always 30 s."""
 
+MOST_BATCH_ROWS = 20
+"""No engine decodes more sequences together of its own accord."""
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:

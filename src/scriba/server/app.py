@@ -16,7 +16,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from scriba import __version__
-from scriba.audio.decode import DecodeLimits
 from scriba.domain.errors import InvalidOptionError, ScribaError
 from scriba.doors.context import DoorContext, UploadLimits
 from scriba.doors.jobs.routes import jobs_router
@@ -30,9 +29,11 @@ from scriba.doors.recordings.routes import recordings_router
 from scriba.doors.tasks.params import ServerFacts
 from scriba.doors.tasks.routes import tasks_router
 from scriba.doors.uploads.routes import TUS_HEADERS, uploads_router
+from scriba.engine.port import MOST_BATCH_ROWS
 from scriba.jobs.fetch import FetchLimits
 from scriba.server.admission import Admission
 from scriba.server.authentication import ApiKeyMiddleware
+from scriba.server.decode_limits import decode_limits
 from scriba.server.documentation import STATIC_DIR, documentation_router
 from scriba.server.jobs import JobParts
 from scriba.server.openapi import describe
@@ -147,18 +148,14 @@ def _include_jobs(app: FastAPI, jobs: JobParts, context: DoorContext, settings: 
     facts = ServerFacts(
         compute_type=settings.compute_type,
         unloads=settings.model_idle_seconds > 0,
-        together=settings.batch_rows,
+        together=settings.batch_rows or MOST_BATCH_ROWS,
     )
     lower = settings.task_status_case is StatusCase.LOWER
     app.include_router(tasks_router(context, jobs.service, facts, lower=lower))
 
 
 def _probe(settings: Settings) -> Callable[[BinaryIO], Awaitable[None]]:
-    limits = DecodeLimits(
-        max_bytes=settings.max_upload_bytes,
-        max_seconds=settings.max_audio_seconds,
-        max_decoded_bytes=settings.max_decoded_bytes,
-    )
+    limits = decode_limits(settings)
 
     async def probe_file(file: BinaryIO) -> None:
         await asyncio.to_thread(probe, file, limits)

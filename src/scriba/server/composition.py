@@ -11,6 +11,7 @@ from scriba.engine.port import Engine
 from scriba.live.service import LiveService
 from scriba.models.installed import InstalledModel
 from scriba.models.residency import Residency
+from scriba.server.decode_limits import decode_limits
 from scriba.server.directory import InstalledModels
 from scriba.server.jobs import JobParts, build_jobs
 from scriba.server.model_settings import build_models
@@ -77,11 +78,7 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
         fallback=settings.model_fallback,
     )
     scheduler = Scheduler(layout.workers, max_rows=settings.batch_rows)
-    limits = DecodeLimits(
-        max_bytes=settings.max_upload_bytes,
-        max_seconds=settings.max_audio_seconds,
-        max_decoded_bytes=settings.max_decoded_bytes,
-    )
+    limits = decode_limits(settings)
     sweeper = _Sweeper(residency)
     transcriber = RecordingTranscriber(engines, scheduler, limits)
 

@@ -86,10 +86,6 @@ class Field:
             ) from None
 
 
-def _parts(text: str) -> list[str]:
-    return [part for part in text.split(",") if part.strip()]
-
-
 WHISPER: Mapping[str, Field] = {
     "model_size": Field("str", nullable=True),
     "lang": Field("str", nullable=True),

@@ -26,6 +26,7 @@ from scriba.engine.openvino.encoder import OpenVinoEncoder
 from scriba.engine.openvino.runtime import Runtime
 from scriba.engine.phrases import decoded_text
 from scriba.engine.port import (
+    MOST_BATCH_ROWS,
     AlignedWord,
     Audio,
     Capabilities,
@@ -40,7 +41,7 @@ from scriba.engine.search.hypotheses import Beam, Greedy, Sampling, Search
 from scriba.engine.search.rules import SpecialTokens, TokenRules
 from scriba.engine.tokenizer import TIME_PRECISION, WhisperTokenizer
 
-_BATCH_WINDOWS, _BATCH_ROWS, _BATCH_BYTES = 8, 20, 160_000_000
+_BATCH_WINDOWS, _BATCH_BYTES = 8, 160_000_000
 """The memory of a window of tiny takes 9 MB, of base 18, of small 55, of large-v3 246; its beams share it."""
 _ALIGN_AT_ONCE = 32
 """Tokens read at once for word times: the logits of all of them together would be tens of megabytes."""
@@ -112,7 +113,7 @@ class OpenVinoEngine:
             beam_search=True,
             parallelism=chosen.workers,
             batch_windows=max(1, min(_BATCH_WINDOWS, _BATCH_BYTES // self._decoder.window_bytes)),
-            batch_rows=_BATCH_ROWS,
+            batch_rows=MOST_BATCH_ROWS,
             device="cpu",
             compute_type="int8_bfloat16" if runtime.bfloat16 else "int8_float32",
         )
