@@ -67,6 +67,23 @@ def test_context_holds_the_sound_in_whole_positions(seconds: float, padding: flo
     assert frames >= min(3000.0, (seconds + padding) * 100 - 0.01)
 
 
+@given(seconds=any_length, seam=st.floats(0.0, 30.0))
+def test_what_is_encoded_holds_the_sound_and_is_no_more_than_the_context(seconds: float, seam: float) -> None:
+    policy = ContextPolicy(seam=seam)
+    frames = policy.encoded_frames(seconds)
+    assert frames % 2 == 0
+    assert seconds * 100 - 0.01 <= frames <= policy.frames_for(seconds)
+    assert frames >= min(policy.frames_for(seconds), (seconds + seam) * 100 - 0.01)
+
+
+def test_the_tiny_models_encode_two_seconds_of_silence_at_least_and_the_others_all() -> None:
+    tiny = ContextPolicy.for_model("tiny.en")
+    assert [tiny.encoded_frames(seconds) for seconds in (3.0, 3.1, 22.0, 29.0)] == [500, 600, 2400, 3000]
+    assert tiny.is_full(28.5)
+    assert not tiny.is_full(22.0)
+    assert ContextPolicy.for_model("base").encoded_frames(3.0) == 3000
+
+
 @given(shorter=any_length, longer=any_length)
 def test_more_sound_never_gets_less_context(shorter: float, longer: float) -> None:
     policy = ContextPolicy()

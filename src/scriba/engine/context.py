@@ -12,8 +12,8 @@ it repeats itself past the end of the sound. Two measures together keep that fro
 * **Verify**: a result that looks wrong is thrown away, and the window is decoded again with its full context.
   That happens to at most 7 clips in a hundred.
 
-Appending a cached encoding of silence to a short one, instead of encoding the silence with the speech, is
-faster, but base runs away on one clip in ten with it: the seam is heard.
+Not all of that silence need be encoded each time: with tiny.en, 2 s of it do, and a cached encoding of
+silence stands for the rest (``engine.silence``). The others hear the seam, and are given all of it anew.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ PADDING_SECONDS = 8.0
 STEP_SECONDS = 5.0
 """Contexts are multiples of this, so that windows of about the same length can be decoded together: 2 s of
 sound get 10 s, 7 s get 15, 12 s get 20, 17 s get 25, and more gets all 30."""
+SEAM_SECONDS = 2.0
+"""Least silence encoded with the speech where cached silence follows."""
+_SEAM_STEP = 1.0
+"""What is encoded is a multiple of this: an encoder is prepared for each length it meets."""
 
 _TOKENS_AT_LEAST = 10
 _TOKENS_A_SECOND = 8.0
@@ -54,26 +58,35 @@ class ContextMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContextPolicy:
-    """How many frames of a window the encoder is given. Times are seconds; ``step`` 0 rounds nothing up."""
+    """How many frames of a window the encoder is given. Times are seconds; ``step`` 0 rounds nothing up.
+
+    ``seam`` is how much of the silence behind the sound is encoded with it, None for all.
+    """
 
     mode: ContextMode = ContextMode.FIT
     padding: float = PADDING_SECONDS
     step: float = STEP_SECONDS
+    seam: float | None = None
 
     @classmethod
     def for_model(cls, model: str) -> ContextPolicy:
         """By measurement: the tiny models lose nothing by a fitting context, larger ones up to 0.7 points of
-        word error rate, so those get all of it unless somebody decides otherwise."""
-        return cls(ContextMode.FIT if model.split(".")[0] == "tiny" else ContextMode.FULL)
+        word error rate, so those get all of it unless somebody decides otherwise. Only tiny.en does not hear
+        the seam."""
+        if model.split(".")[0] != "tiny":
+            return cls(ContextMode.FULL)
+        return cls(ContextMode.FIT, seam=SEAM_SECONDS if model == "tiny.en" else None)
 
     def __post_init__(self) -> None:
-        for name in ("padding", "step"):
+        for name in ("padding", "step", "seam"):
             value = getattr(self, name)
+            if value is None:
+                continue
             if not 0.0 <= value <= WINDOW_SECONDS:  # also false for NaN
                 raise ValueError(f"{name} must be between 0 and {WINDOW_SECONDS:g} s, not {value!r}.")
 
     def frames_for(self, seconds: float) -> int:
-        """Frames to encode of a window with so many seconds of sound: even, at most 3000.
+        """Frames of the context of a window with so many seconds of sound: whole positions, at most 3000.
 
         Pass the encoder the first columns of the window's whole spectrogram: its normalisation stays that
         of 30 s.
@@ -84,11 +97,24 @@ class ContextPolicy:
         if self.step > 0.0:
             # Sample counts are whole, but their quotients are not: 2.0000001 s must not cost a step.
             wanted = math.ceil(wanted / self.step - 1e-6) * self.step
-        return min(FULL_FRAMES, 2 * math.ceil(wanted * FRAMES_PER_SECOND / 2 - 1e-6))
+        return min(FULL_FRAMES, _whole_positions(wanted))
+
+    def encoded_frames(self, seconds: float) -> int:
+        """How many of ``frames_for`` are encoded; behind them comes cached silence."""
+        frames = self.frames_for(seconds)
+        if self.seam is None or self.mode is ContextMode.FULL:
+            return frames
+        wanted = math.ceil((seconds + self.seam) / _SEAM_STEP - 1e-6) * _SEAM_STEP
+        return min(frames, _whole_positions(wanted))
 
     def is_full(self, seconds: float) -> bool:
-        """True when so much sound gets the 30 s that the model was trained on: there is nothing to verify."""
-        return self.frames_for(seconds) == FULL_FRAMES
+        """True when so much sound is encoded with all of the 30 s that the model was trained on: there is
+        nothing to verify."""
+        return self.encoded_frames(seconds) == FULL_FRAMES
+
+
+def _whole_positions(seconds: float) -> int:
+    return 2 * math.ceil(seconds * FRAMES_PER_SECOND / 2 - 1e-6)
 
 
 def most_tokens(seconds: float) -> int:

@@ -29,6 +29,7 @@ from scriba.engine.port import (
     Phrase,
 )
 from scriba.engine.prompts import MAX_TOKENS, prompt_for
+from scriba.engine.silence import CachedSilence
 from scriba.engine.tokenizer import TIME_PRECISION, WhisperTokenizer
 
 log = structlog.get_logger(__name__)
@@ -44,7 +45,8 @@ class _Encoded:
 
     output: NDArray[np.float32]
     seconds: float
-    frames: int
+    heard: int
+    """Positions of the output that stand for sound."""
     full: bool
 
     @property
@@ -101,6 +103,7 @@ class CTranslate2Engine:
         self._model = model
         self._context = context or ContextPolicy.for_model(model)
         self._mel_bins: int = self._whisper.n_mels
+        self._silence = CachedSilence(self._encode, self._mel_bins)
         self._capabilities = Capabilities(
             languages=self._tokenizer.languages,
             translate=translates and self._whisper.is_multilingual,
@@ -123,9 +126,12 @@ class CTranslate2Engine:
 
     def encode(self, audio: Audio, *, full: bool = False) -> _Encoded:
         features = window_features(audio, self._mel_bins, self._context, full=full)
-        batch = ctranslate2.StorageView.from_array(np.ascontiguousarray(features.log_mel[np.newaxis]))
-        output = np.asarray(self._whisper.encode(batch, to_cpu=True))
+        output = self._silence.behind(self._encode(features.log_mel), features)
         return _Encoded(output, features.seconds, features.heard, features.full)
+
+    def _encode(self, log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
+        batch = ctranslate2.StorageView.from_array(np.ascontiguousarray(log_mel[np.newaxis]))
+        return np.asarray(self._whisper.encode(batch, to_cpu=True))
 
     def detect_language(self, encoded: _Encoded) -> LanguageGuess:
         if not self._whisper.is_multilingual:
@@ -205,7 +211,7 @@ class CTranslate2Engine:
             encoded.view,
             self._tokenizer.start_sequence(language, task),
             [flat],
-            encoded.frames,
+            2 * encoded.heard,  # counted in frames
         )
         groups = [self._tokenizer.words(text, language) for text in texts]
         return word_times(groups, result.alignments, result.text_token_probs, encoded.seconds)

@@ -16,12 +16,15 @@ from scriba.engine.port import WINDOW_SAMPLES, Audio
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """``log_mel`` has the shape ``(mel_bins, frames)``; the first ``heard`` frames are of sound, ``seconds``
-    of it. ``full`` when it is all of the 30 s."""
+    """``log_mel`` has the shape ``(mel_bins, frames)`` and holds ``seconds`` of sound. The encoding is to
+    have ``positions``, the first ``heard`` of them of sound, the last of silence where ``log_mel`` is
+    shorter, with ``silence`` in all of its bins. ``full`` when ``log_mel`` is all of the 30 s."""
 
     log_mel: NDArray[np.float32]
-    heard: int
     seconds: float
+    positions: int
+    heard: int
+    silence: float
     full: bool
 
 
@@ -33,6 +36,14 @@ def window_features(audio: Audio, mel_bins: int, policy: ContextPolicy, *, full:
     if not 0 < len(audio) <= WINDOW_SAMPLES:
         raise EngineError(f"A window holds 1 to {WINDOW_SAMPLES} samples, not {len(audio)}.")
     seconds = len(audio) / SAMPLE_RATE
-    full = full or policy.is_full(seconds)
-    frames = FULL_FRAMES if full else policy.frames_for(seconds)
-    return Features(log_mel(audio, mel_bins)[:, :frames], -(-len(audio) // HOP), seconds, full)
+    context = FULL_FRAMES if full else policy.frames_for(seconds)
+    frames = FULL_FRAMES if full else policy.encoded_frames(seconds)
+    whole = log_mel(audio, mel_bins)
+    return Features(
+        log_mel=whole[:, :frames],
+        seconds=seconds,
+        positions=context // 2,
+        heard=-(-len(audio) // (2 * HOP)),
+        silence=float(whole[:, -1].mean()),
+        full=frames == FULL_FRAMES,
+    )

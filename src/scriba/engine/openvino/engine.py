@@ -39,6 +39,7 @@ from scriba.engine.prompts import Prompt, prompt_for
 from scriba.engine.search.batch import search_all
 from scriba.engine.search.hypotheses import Beam, Greedy, Sampling, Search
 from scriba.engine.search.rules import SpecialTokens, TokenRules
+from scriba.engine.silence import CachedSilence
 from scriba.engine.tokenizer import TIME_PRECISION, WhisperTokenizer
 
 _BATCH_WINDOWS, _BATCH_BYTES = 8, 160_000_000
@@ -84,6 +85,7 @@ class OpenVinoEngine:
         chosen = layout or Layout.for_machine()
         weights = Ct2Weights(path)
         config = _config(path)
+        self._context = context or ContextPolicy.for_model(model)
         try:
             self._encoder = OpenVinoEncoder(runtime, weights, threads=chosen.threads, streams=chosen.workers)
             self._decoder = OpenVinoDecoder(
@@ -103,9 +105,9 @@ class OpenVinoEngine:
             blank=tuple(config.get("suppress_ids_begin", ())),
             not_speech=tuple(config.get("suppress_ids", ())),
         )
+        self._silence = CachedSilence(self._encoder, self._encoder.mel_bins)
         self._busy = _Busy()
         self._model = model
-        self._context = context or ContextPolicy.for_model(model)
         self._capabilities = Capabilities(
             languages=tokenizer.languages,
             translate=translates and multilingual,
@@ -128,10 +130,9 @@ class OpenVinoEngine:
 
     def encode(self, audio: Audio, *, full: bool = False) -> _Encoded:
         features = window_features(audio, self._encoder.mel_bins, self._context, full=full)
-        heard = -(-features.heard // 2)
         with self._busy as alone:
-            output = self._encoder(features.log_mel, alone=alone)
-        return _Encoded(output, features.seconds, heard, features.full)
+            output = self._silence.behind(self._encoder(features.log_mel, alone=alone), features)
+        return _Encoded(output, features.seconds, features.heard, features.full)
 
     def detect_language(self, encoded: _Encoded) -> LanguageGuess:
         tokenizer = self._tokenizer
@@ -215,7 +216,7 @@ class OpenVinoEngine:
         return attention / np.maximum(attention.sum(axis=2, keepdims=True), 1e-9), chances
 
     def close(self) -> None:
-        del self._encoder, self._decoder
+        del self._encoder, self._decoder, self._silence
 
     def _search(self, encoded: _Encoded, request: DecodeRequest, prompt: Prompt) -> Search:
         options = request.options
