@@ -1,9 +1,11 @@
-"""An hour of sound while somebody talks to the server: 16 clips a minute beside one long job.
+"""An hour of sound while people talk to the server: 16 clips a minute and live speech beside one long job.
 
     python -m benchmarks.mix [--model NAME]... [--minutes 60] [--quick]
 
 Every system does the job alone and with the clips. Latency counts from when a clip was due, not from when it
-could be sent. Live windows are not in the mix yet: the server has no route for live speech.
+could be sent. Scriba's job comes by its queue of jobs, the clips by OpenAI's route, and the live speech
+through WebSockets at the speed of time: the three classes of the scheduler, whose waits the server tells. The
+baseline has no live speech, and so less to do.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ from pathlib import Path
 from benchmarks.arguments import Arguments, parse, run
 from benchmarks.cuts import cut_clips, write_clips
 from benchmarks.lineup import line_up
-from benchmarks.recordings import material, utterances, wav_seconds, write_joined
+from benchmarks.live_beside import LiveStreams
+from benchmarks.recordings import Speech, long_readings, material, utterances, wav_seconds, write_joined
 from benchmarks.rounds import Measured, Run, interleave, percentile, say
+from benchmarks.server import AsJob, OverHttp
 from benchmarks.systems import BASELINE, SCRIBA, SCRIBA_DEFAULT, Finish, System, ask
 from benchmarks.tables import Column, Headline, Section
 
@@ -29,6 +33,8 @@ CLIPS_A_MINUTE = 16
 _SECONDS = 5.0
 _SEED = 11
 _QUICK_SPEECHES = 8
+_STREAMS = 3
+"""Live streams, each heard more than once a second."""
 _ALONE = " (alone)"
 _COLUMNS = (
     Column("model", "model", "text"),
@@ -43,6 +49,8 @@ _COLUMNS = (
     Column("p95", "p95 s", "seconds"),
     Column("span", "p95 least to most", "seconds"),
     Column("waiting", "p95 of waiting s", "seconds"),
+    Column("live_rate", "live windows a s", "rate"),
+    Column("live_wait", "p95 of their waiting s", "seconds"),
 )
 
 
@@ -57,10 +65,10 @@ def alone(system: System, job: Path) -> Mapping[str, float]:
     return {"seconds": ask(system, job).seconds}
 
 
-def mixed(system: System, job: Path, clips: Sequence[Path]) -> Mapping[str, float]:
-    """The job, and clips for as long as it runs."""
+def mixed(long: System, system: System, job: Path, clips: Sequence[Path]) -> Mapping[str, float]:
+    """The job given to ``long``, and clips to ``system`` for as long as it runs."""
     began = time.perf_counter()
-    done = Finish(system.submit(job))
+    done = Finish(long.submit(job))
     sent: list[tuple[Finish, float]] = []
     for index, due in zip(numbers(), due_times(CLIPS_A_MINUTE), strict=False):
         while time.perf_counter() - began < due and not done.future.done():
@@ -78,6 +86,16 @@ def mixed(system: System, job: Path, clips: Sequence[Path]) -> Mapping[str, floa
     }
 
 
+def with_live(run_mixed: Run, http: OverHttp, url: str, speech: Speech) -> Mapping[str, float]:
+    """The same beside live streams, and what those waited for the device."""
+    before, began = http.load()["live"]["begun"], time.perf_counter()
+    with LiveStreams(url, speech, _STREAMS):
+        values = dict(run_mixed())
+    live = http.load()["live"]
+    rate = (live["begun"] - before) / (time.perf_counter() - began)
+    return values | {"live_rate": rate, "live_wait": live["wait_p95"]}
+
+
 def measure(arguments: Arguments) -> Section:
     """Every model, every system, alone and mixed, interleaved."""
     title = (
@@ -88,6 +106,7 @@ def measure(arguments: Arguments) -> Section:
     with tempfile.TemporaryDirectory(prefix="scriba-bench-") as folder:
         cut = cut_clips(speeches, (_SECONDS,))[_SECONDS]
         clips = [path for path, _ in write_clips(Path(folder), cut, _SECONDS)]
+        talk = max(long_readings(), key=lambda speech: speech.seconds)
         job = Path(folder) / "job.wav"
         write_joined(job, material(), 60 * arguments.minutes)
         for model in arguments.models:
@@ -96,9 +115,17 @@ def measure(arguments: Arguments) -> Section:
                 idle = {name: _idle_latency(system, clips) for name, system in systems.items()}
                 say(f"{model}: a job of {wav_seconds(job):.0f} s")
                 runs: dict[str, Run] = {}
+                queued = {
+                    SCRIBA: AsJob(lineup.server, beam_size=1),
+                    SCRIBA_DEFAULT: AsJob(lineup.server),
+                }
+                http = OverHttp(lineup.server)
                 for name, system in systems.items():
-                    runs[name + _ALONE] = partial(alone, system, job)
-                    runs[name] = partial(mixed, system, job, clips)
+                    long = queued.get(name, system)
+                    runs[name + _ALONE] = partial(alone, long, job)
+                    runs[name] = partial(mixed, long, system, job, clips)
+                    if name in queued:
+                        runs[name] = partial(with_live, runs[name], http, lineup.server.url, talk)
                 measured = interleave(runs, arguments.rounds)
                 section.rows += rows(model, measured, idle)
                 section.headlines.append(headline(model, measured))
@@ -106,8 +133,8 @@ def measure(arguments: Arguments) -> Section:
         f"Baseline: {BASELINE}, a thread for each request. Waiting is the latency less that of a clip alone."
     )
     section.notes.append(
-        "The job and the clips come by the same route, so the server takes both for interactive work. Live "
-        "windows are left out: there is no route for live speech yet."
+        f"Scriba also hears {_STREAMS} live streams meanwhile. What their steps (encode, decode) wait is "
+        "told by the server, /load."
     )
     return section
 
@@ -138,6 +165,8 @@ def rows(model: str, measured: Measured, idle: Mapping[str, float]) -> list[dict
                 "p95": p95,
                 "span": series["p95"].span,
                 "waiting": max(0.0, p95 - latency),
+                "live_rate": series["live_rate"].median if "live_rate" in series else None,
+                "live_wait": series["live_wait"].median if "live_wait" in series else None,
             }
         )
     return found
@@ -148,10 +177,11 @@ def headline(model: str, measured: Measured) -> Headline:
     own, base = measured[SCRIBA_DEFAULT], measured[BASELINE]
     kept = measured[SCRIBA_DEFAULT + _ALONE]["seconds"].median / own["seconds"].median
     finding = (
+        f"a live step waits {1000 * own['live_wait'].median:.0f} ms at p95; "
         f"a clip's p95 {own['p95'].median:.2f} against {base['p95'].median:.2f} s; "
         f"the job keeps {100 * kept:.0f} % of its speed"
     )
-    return Headline("a long job and 16 clips a minute, as it comes", model, finding)
+    return Headline("a long job, 16 clips a minute and live speech, as it comes", model, finding)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 _READY_SECONDS = 300.0
 _STOP_SECONDS = 30.0
 _MOST_TOGETHER = 128
+_POLL_SECONDS = 0.1
 _KEPT_BYTES = 4_000_000
 """Bodies up to this size are built once, before anything is timed."""
 
@@ -156,6 +157,11 @@ class OverHttp:
         self._threads.shutdown(cancel_futures=True)
         self._client.close()
 
+    def load(self) -> dict[str, dict[str, float]]:
+        """What waits for the device, class by class."""
+        told: dict[str, dict[str, float]] = self._client.get("/load").json()
+        return told
+
     def _post(self, path: Path) -> str:
         route = "/v1/audio/transcriptions"
         self.prepare(path)
@@ -168,4 +174,39 @@ class OverHttp:
         if reply.status_code != httpx.codes.OK:
             raise ServerError(f"The server answered {reply.status_code}: {reply.text[:300]}")
         text: str = reply.json()["text"]
+        return text
+
+
+class AsJob:
+    """A ``System``: the server's queue of jobs, the class of work that gives way to all other."""
+
+    def __init__(self, server: Server, beam_size: int | None = None) -> None:
+        self._fields = {"language": "en"} | ({} if beam_size is None else {"beam_size": str(beam_size)})
+        self._client = httpx.Client(base_url=server.url, timeout=None, trust_env=False)
+        self._threads = ThreadPoolExecutor(1, "job")
+
+    def submit(self, path: Path) -> Future[str]:
+        return self._threads.submit(self._run, path)
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        self._client.close()
+
+    def _run(self, path: Path) -> str:
+        with path.open("rb") as file:
+            reply = self._client.post("/v1/jobs", data=self._fields, files={"file": (path.name, file)})
+        if reply.status_code != httpx.codes.ACCEPTED:
+            raise ServerError(f"The server answered {reply.status_code}: {reply.text[:300]}")
+        place = reply.headers["location"]
+        while (status := self._client.get(place).json()["status"]) not in (
+            "completed",
+            "failed",
+            "cancelled",
+        ):
+            time.sleep(_POLL_SECONDS)
+        if status != "completed":
+            raise ServerError(f"The job {status}.")
+        text: str = self._client.get(f"{place}/result", params={"format": "json"}).json()["text"]
+        # Work that was done once is answered from its result: the next run must be work again.
+        self._client.delete(place).raise_for_status()
         return text

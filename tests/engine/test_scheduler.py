@@ -54,6 +54,23 @@ def scheduler() -> Iterator[Scheduler]:
     own.close(timeout=10)
 
 
+def test_what_waits_and_has_waited_is_told_class_by_class(scheduler: Scheduler) -> None:
+    gate = Gate()
+    first = scheduler.submit(hear(), gate.engine, priority=Priority.LIVE)
+    gate.wait_until_entered()
+    second = scheduler.submit(hear(), gate.engine, priority=Priority.BATCH)
+    time.sleep(0.05)
+    load = scheduler.load()
+    assert (load[Priority.LIVE].waiting, load[Priority.LIVE].begun) == (0, 2)
+    assert (load[Priority.BATCH].waiting, load[Priority.BATCH].begun) == (1, 0)
+    gate.open.set()
+    first.result(10)
+    second.result(10)
+    load = scheduler.load()
+    assert load[Priority.LIVE].p95 < 0.05 <= load[Priority.BATCH].p95
+    assert load[Priority.INTERACTIVE].begun == load[Priority.INTERACTIVE].median == 0
+
+
 def ended(future: Future[Any]) -> BaseException | None:
     try:
         return future.exception(10)

@@ -27,6 +27,7 @@ async def test_about_the_server(tmp_path: Path) -> None:
         assert (await http.get("/health")).json() == {"status": "ok"}
         assert (await http.head("/health")).status_code == 200
         assert (await http.get("/version")).json() == {"name": "scriba", "version": __version__}
+        assert (await http.get("/load")).status_code == 404  # nothing here has a device
         root = await http.get("/")
     assert (root.status_code, root.headers["location"]) == (307, "/redoc")
 

@@ -113,6 +113,17 @@ def test_what_an_english_model_cannot_do_names_the_way_out(sdk: openai.OpenAI, t
     assert unknown.value.code == "model_not_found"
 
 
+def test_load_tells_what_was_asked_of_the_device(serving: Serving, two_cities: Path) -> None:
+    before = httpx.get(f"{serving.url}/load").json()
+    with two_cities.open("rb") as file:
+        httpx.post(f"{serving.url}/transcribe", files={"file": file}, timeout=60).raise_for_status()
+    after = httpx.get(f"{serving.url}/load").json()
+    assert set(after) == {"live", "interactive", "batch"}
+    assert after["interactive"]["begun"] > before["interactive"]["begun"]
+    assert after["interactive"]["waiting"] == 0
+    assert 0 <= after["interactive"]["wait_median"] <= after["interactive"]["wait_p95"] < 60
+
+
 def test_no_recording_is_415(serving: Serving) -> None:
     reply = httpx.post(serving.url + "/transcribe", files={"file": b"these are words, not sounds" * 100})
     assert (reply.status_code, set(reply.json())) == (415, {"detail"})

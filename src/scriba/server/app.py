@@ -105,7 +105,7 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
         app.include_router(json_socket_router(context, services.live, settings.max_message_mib << 20))
     if services.jobs is not None:
         _include_jobs(app, services.jobs, context, settings)
-    app.include_router(status_router(readiness, docs=settings.docs))
+    app.include_router(status_router(readiness, services.load, docs=settings.docs))
     if settings.docs:
         app.include_router(documentation_router())
         app.mount("/static", StaticFiles(directory=STATIC_DIR), name="static")

@@ -94,6 +94,7 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
         warm=ModelWarmer(catalogue, store, engines, settings.model_fallback),
         live=LiveService(engines, scheduler, settings.data_dir / "live", settings.live.limits()),
         jobs=_jobs(settings, transcriber, limits) if with_jobs else None,
+        load=lambda: {own.name.lower(): load for own, load in scheduler.load().items()},
         close=close,
     )
 

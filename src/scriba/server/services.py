@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from scriba.doors.context import ModelDirectory
+from scriba.engine.scheduler.waits import Load
 from scriba.live.service import LiveService
 from scriba.server.jobs import JobParts
 from scriba.server.readiness import Warm
@@ -19,7 +20,8 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One process's parts. ``warm`` makes the default model ready; ``close`` frees all but jobs."""
+    """One process's parts. ``warm`` makes the default model ready; ``load`` tells what waits for the device,
+    class by class; ``close`` frees all but jobs."""
 
     settings: Settings
     transcriber: Transcriber
@@ -27,4 +29,5 @@ class Services:
     warm: Warm
     live: LiveService | None = None
     jobs: JobParts | None = None
+    load: Callable[[], Mapping[str, Load]] | None = None
     close: Callable[[], None] = _nothing

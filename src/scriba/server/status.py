@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -9,6 +10,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel
 
 from scriba import __version__
+from scriba.engine.scheduler.waits import Load
 from scriba.server.readiness import Readiness
 
 
@@ -29,8 +31,20 @@ class Version(BaseModel):
     version: str = __version__
 
 
-def status_router(readiness: Readiness, *, docs: bool) -> APIRouter:
-    """``/health``, ``/ready``, ``/version`` and ``/``."""
+class ClassLoad(BaseModel):
+    """Steps of inference of one class: waiting now, begun since the start, and the seconds that the last
+    thousand of those waited for the device."""
+
+    waiting: int
+    begun: int
+    wait_median: float
+    wait_p95: float
+
+
+def status_router(
+    readiness: Readiness, load: Callable[[], Mapping[str, Load]] | None, *, docs: bool
+) -> APIRouter:
+    """``/health``, ``/ready``, ``/version``, ``/load`` and ``/``."""
     router = APIRouter(tags=["Server"])
 
     @router.head("/health", include_in_schema=False)
@@ -54,6 +68,20 @@ def status_router(readiness: Readiness, *, docs: bool) -> APIRouter:
     @router.get("/version", summary="Name and version")
     async def version() -> Version:
         return Version()
+
+    if load is not None:
+
+        @router.get("/load", summary="What waits for the device, and how long it waited")
+        async def classes() -> dict[str, ClassLoad]:
+            return {
+                name: ClassLoad(
+                    waiting=own.waiting,
+                    begun=own.begun,
+                    wait_median=round(own.median, 4),
+                    wait_p95=round(own.p95, 4),
+                )
+                for name, own in load().items()
+            }
 
     if docs:
 

@@ -18,6 +18,7 @@ from scriba.domain.errors import CancelledByUserError, EngineError, OverloadedEr
 from scriba.engine.port import Engine
 from scriba.engine.scheduler.job import Job, Priority, State
 from scriba.engine.scheduler.waiting import ALLOWANCE, Waiting
+from scriba.engine.scheduler.waits import Load, Waits
 from scriba.engine.steps import Flow, company, perform
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ class Scheduler:
         """
         self._condition = threading.Condition()
         self._waiting = Waiting(workers, max_rows)
+        self._waits = Waits()
         self._bounds = DEFAULT_BOUNDS | (bounds or {})
         self._hang_seconds = hang_seconds
         self._clock = clock
@@ -81,6 +83,11 @@ class Scheduler:
         """Steps that no worker has begun."""
         with self._condition:
             return len(self._waiting)
+
+    def load(self) -> dict[Priority, Load]:
+        """What waits and has waited, of each class."""
+        with self._condition:
+            return {own: self._waits.load(own, self._waiting.count(own)) for own in Priority}
 
     def in_flight(self, engine: Engine, rows: int) -> int:
         """Windows of one recording worth having under way, each taking ``rows`` of a batch: enough for a full
@@ -185,6 +192,7 @@ class Scheduler:
         batch = self._waiting.take(now, running)
         for job in batch:
             job.become(State.RUNNING)
+            self._waits.note(job.priority, now - job.since)
         return batch
 
     def _after_step(self, job: Job, result: Any, error: BaseException | None) -> None:
