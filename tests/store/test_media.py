@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,28 @@ async def test_a_recording_is_kept_as_it_came(stores: Stores) -> None:
     async with stores.media.open(media) as source:
         assert isinstance(source, Path)
         assert source.read_bytes() == data
+
+
+async def test_what_was_taken_is_on_the_disk(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut cannot be had here; that the disk is asked for each file and its folders can be seen."""
+    flushed: list[int] = []
+    plain = os.fsync
+
+    def note(descriptor: int) -> None:
+        flushed.append(os.fstat(descriptor).st_ino)
+        plain(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    for data in (b"small", bytes(20 << 20)):
+        flushed.clear()
+        media, _ = await stores.media.add(io.BytesIO(data), "a.wav")
+        path = tmp_path / "blobs" / media.blob_key
+        assert flushed == [one.stat().st_ino for one in (path, *list(path.parents)[:3])]
+    flushed.clear()
+    result = await stores.results.put("f", "transcription", b"{}")
+    assert (tmp_path / "blobs" / result.blob_key).stat().st_ino in flushed
 
 
 async def test_the_same_content_is_kept_once(stores: Stores, tmp_path: Path) -> None:

@@ -38,7 +38,11 @@ __all__ = ["BrokenOffError", "JobService", "Order", "Upload", "UploadStore"]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a client asks for. ``request`` is a JSON object that its door wants to tell again."""
+    """What a client asks for.
+
+    ``request`` is a JSON object that its door wants to tell again; ``alone`` has the order refused while
+    another job of the door on the same recording has not ended.
+    """
 
     door: str
     media_id: str
@@ -47,6 +51,7 @@ class Order:
     priority: int = DEFAULT_PRIORITY
     idempotency_key: str | None = None
     webhook_url: str | None = None
+    alone: bool = False
 
     def __post_init__(self) -> None:
         if not LOWEST_PRIORITY <= self.priority <= HIGHEST_PRIORITY:
@@ -101,7 +106,7 @@ class JobService:
 
         Raises:
             NotFoundError: the recording is not there.
-            ConflictError: the key was used for something else.
+            ConflictError: the key was used for something else, or the job is not alone and was to be.
             UnsupportedOptionError, AddressRefusedError: the webhook cannot be told.
         """
         if order.webhook_url is not None:
@@ -126,6 +131,7 @@ class JobService:
                 max_attempts=self._max_attempts,
                 idempotency_key=order.idempotency_key,
                 webhook_url=order.webhook_url,
+                alone=order.alone,
             )
         )
         if fresh and job.state.finished:

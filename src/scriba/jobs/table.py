@@ -58,6 +58,8 @@ class NewJob:
     max_attempts: int = 3
     idempotency_key: str | None = None
     webhook_url: str | None = None
+    alone: bool = False
+    """Refused while another job of its door on its recording has not ended."""
 
 
 class JobTable(JobReader):
@@ -70,7 +72,7 @@ class JobTable(JobReader):
 
         Raises:
             NotFoundError: the recording is not there.
-            ConflictError: the key was used for something else.
+            ConflictError: the key was used for something else, or it is not alone and was to be.
         """
         known = await self._same_key(new)
         if known is not None:
@@ -91,6 +93,9 @@ class JobTable(JobReader):
         )
         if touched.rowcount != 1:
             raise NotFoundError("There is no recording of that id.", field="media_id")
+        # The recording's row is ours until the end of the transaction: nobody else puts a job beside it.
+        if new.alone and await self._at_work(connection, new):
+            raise ConflictError("Already in queue")
         twin = await self._finished_twin(connection, new.fingerprint)
         edge = Edge.SUBMIT if twin is None else Edge.ANSWER
         values: dict[str, Any] = {
@@ -116,6 +121,13 @@ class JobTable(JobReader):
             values |= answer_of(twin) | {"started_at": now(), "finished_at": now()}
         row = (await connection.execute(insert(jobs).values(values).returning(jobs))).mappings().one()
         return to_job(row)
+
+    async def _at_work(self, connection: AsyncConnection, new: NewJob) -> bool:
+        unfinished = [state.value for state in JobState if not state.finished]
+        query = select(jobs.c.id).where(
+            jobs.c.media_id == new.media_id, jobs.c.door == new.door, jobs.c.state.in_(unfinished)
+        )
+        return (await connection.execute(query.limit(1))).first() is not None
 
     async def _finished_twin(self, connection: AsyncConnection, fingerprint: str) -> Job | None:
         """A completed job of the same work, whose result is still kept."""
