@@ -93,8 +93,8 @@ async def test_what_a_job_needs_is_never_removed(stores: Stores) -> None:
 
 async def test_what_the_library_shows_does_not_expire(stores: Stores) -> None:
     media = await stores.recording()
-    assert await stores.media.list_in_library(media.id)
-    assert not await stores.media.list_in_library(media.id)
+    assert await stores.media.list_in_library(media.id, media.name)
+    assert not await stores.media.list_in_library(media.id, media.name)
     assert await stores.media.expire(-10) == 0
     assert [one.id for one in await stores.media.library()] == [media.id]
     await stores.media.remove(media.id)

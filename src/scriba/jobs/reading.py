@@ -52,7 +52,10 @@ class JobReader:
         """
         query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
         if after is not None:
-            last = await self.get(after)
+            rows = await self._database.fetch(select(jobs).where(jobs.c.id == after))
+            if not rows:
+                raise NotFoundError("There is no job of that id to go on after.", field="after")
+            last = to_job(rows[0])
             query = query.where(
                 or_(
                     jobs.c.created_at < last.created_at,

@@ -9,7 +9,12 @@ from typing import Any, BinaryIO
 
 import structlog
 
-from scriba.domain.errors import ConflictError, InvalidOptionError, StorageUnavailableError
+from scriba.domain.errors import (
+    ConflictError,
+    InvalidOptionError,
+    NotFoundError,
+    StorageUnavailableError,
+)
 from scriba.domain.job import (
     DEFAULT_PRIORITY,
     HIGHEST_PRIORITY,
@@ -116,7 +121,9 @@ class JobService:
                     field="webhook_url",
                 )
             await self._webhooks.check(order.webhook_url)
-        recording = await self.media.get(order.media_id)
+        recording = await self.media.find(order.media_id)
+        if recording is None:
+            raise NotFoundError("There is no recording of that id.", field="media_id")
         kind = JobKind.VAD if isinstance(order.work, VadOptions) else JobKind.TRANSCRIPTION
         options = self._options(order.work)
         job, fresh = await self._table.submit(

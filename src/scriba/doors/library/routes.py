@@ -115,7 +115,8 @@ class _Library:
                 file = form.require_file()
                 await self._probe(file)
                 media, _ = await self._jobs.keep(file, form.file_name)
-        if not await self._jobs.media.list_in_library(media.id):
+                name = form.file_name
+        if not await self._jobs.media.list_in_library(media.id, name):
             return JSONResponse({"detail": "This file was uploaded before.", "id": media.id}, 409)
         return JSONResponse(_shown(await self._jobs.media.get(media.id), None))
 
