@@ -71,7 +71,7 @@ class JobHolds(JobReader):
         lease: float,
         language: str | None,
     ) -> None:
-        """A finished window, with how far the job has come.
+        """A window's document, in place of an earlier one of it, with how far the job has come.
 
         Raises:
             LostLeaseError: the job is no longer held; nothing was written.
@@ -88,6 +88,8 @@ class JobHolds(JobReader):
                     updated_at=now(),
                 )
             )
+            own = and_(windows.c.job_id == hold.job_id, windows.c.number == number)
+            await connection.execute(delete(windows).where(own))
             await connection.execute(
                 insert(windows).values(job_id=hold.job_id, number=number, document=document)
             )

@@ -120,7 +120,7 @@ class JobReader:
             return {state: int(count) for state, count in await connection.execute(query)}
 
     async def windows_after(self, job_id: str, number: int) -> list[tuple[int, str]]:
-        """Finished windows of a job that runs, in order, from behind this one on."""
+        """Documents of a running job's windows, in order, from behind this one on."""
         query = (
             select(windows.c.number, windows.c.document)
             .where(windows.c.job_id == job_id, windows.c.number > number)

@@ -26,7 +26,7 @@ from scriba.domain.job import (
 from scriba.domain.media import Media
 from scriba.domain.options import TranscribeOptions, VadOptions
 from scriba.domain.transcript import Segment, Transcript
-from scriba.jobs.checkpoint import segments_of
+from scriba.jobs.checkpoint import is_finished, segments_of
 from scriba.jobs.codec import dumps, options_to_json, transcript_from_json
 from scriba.jobs.port import Delivery, Queue
 from scriba.jobs.table import JobTable, NewJob
@@ -226,7 +226,8 @@ class JobService:
 
     async def segments_after(self, job: Job, window: int) -> tuple[int, list[Segment]]:
         """Segments of finished windows behind ``window``, while the job runs, and the last one's number."""
-        found = await self._table.windows_after(job.id, window)
+        windows = await self._table.windows_after(job.id, window)
+        found = [(number, document) for number, document in windows if is_finished(document)]
         last = found[-1][0] if found else window
         return last, [segment for _, document in found for segment in segments_of(document)]
 
