@@ -1,7 +1,7 @@
 """The baseline of ``benchmarks.jobs``: the bare driver on the same table, with nothing kept safe.
 
-One ``INSERT`` for a submission, one ``UPDATE`` for a claim, each a transaction that is synced as Scriba's are; no
-check of the recording, of earlier work, of keys. Nobody can do with less and still have a queue.
+One ``INSERT`` for a submission, one ``UPDATE`` for a claim, each a transaction that is synced as Scriba's
+are; no check of the recording, of earlier work, of keys. Nobody can do with less and still have a queue.
 """
 
 from __future__ import annotations
