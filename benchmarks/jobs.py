@@ -292,12 +292,13 @@ class ServerProcess:
         own = {"SCRIBA_DATA_DIR": str(folder), "SCRIBA_MODEL": "tiny.en", "SCRIBA_LOG_LEVEL": "warning"}
         command = [sys.executable, "-m", "scriba", "serve", "--port", str(port)]
         self.popen = subprocess.Popen(command, env=kept | own | environment)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while True:
             with suppress(httpx.TransportError):
                 if httpx.get(self.url + "/ready").status_code == 200:
                     return
             if time.monotonic() > end or self.popen.poll() is not None:
+                self.popen.kill()
                 raise RuntimeError("the server did not start")
             time.sleep(0.1)
 
