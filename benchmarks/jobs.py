@@ -21,7 +21,7 @@ import threading
 import time
 import uuid
 import wave
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ import psutil
 import structlog
 from sqlalchemy import insert
 
+from benchmarks.jobs_bare import open_bare
 from scriba.domain.cancel import CancelToken
 from scriba.domain.events import Event, Finished, Progress, SegmentReady, WindowFinished
 from scriba.domain.job import JobKind
@@ -56,6 +57,7 @@ from scriba.transcribe.voice import VoiceActivity
 
 OPTIONS = dumps(options_to_json(TranscribeOptions()))
 UPLOAD_BYTES = 2_000_000_000
+ROUNDS = 5
 
 
 def say(text: str) -> None:
@@ -69,6 +71,31 @@ def told(name: str, seconds: list[float]) -> None:
     high = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
     median = statistics.median(ordered)
     say(f"  {name}: median {median * 1e3:.2f} ms, 95 % under {high * 1e3:.2f} ms (n={len(ordered)})")
+
+
+async def beside(
+    name: str,
+    baseline: str,
+    tries: int,
+    ours: Callable[[], Awaitable[object]],
+    theirs: Callable[[], Awaitable[object]],
+) -> None:
+    """Medians in turns, so that both meet the same machine; and the ratio of each turn's medians."""
+    medians: dict[str, list[float]] = {"Scriba": [], baseline: []}
+    for _ in range(ROUNDS):
+        for who, work in (("Scriba", ours), (baseline, theirs)):
+            seconds = []
+            for _ in range(tries):
+                started = time.perf_counter()
+                await work()
+                seconds.append(time.perf_counter() - started)
+            medians[who].append(statistics.median(seconds))
+    own, other = (statistics.median(medians[who]) for who in medians)
+    ratio = statistics.median(a / b for a, b in zip(*medians.values(), strict=True))
+    say(
+        f"  {name}: median {own * 1e3:.2f} ms ({1 / own:.0f}/s); {baseline} {other * 1e3:.2f} ms "
+        f"({1 / other:.0f}/s); {ratio:.2f} times the baseline's (n={tries} in each of {ROUNDS} turns)"
+    )
 
 
 @asynccontextmanager
@@ -127,10 +154,27 @@ async def queued(url: str, folder: Path, *, quick: bool) -> None:
     async with stores(url, folder) as (database, table, media, _):
         recording, _ = await media.add(io.BytesIO(b"a recording"), "a.wav")
         await fill(database, count, "queued", recording.id)
-        started = time.perf_counter()
-        for _ in range(tries):
-            await table.submit(new_job(recording.id))
-        alone = tries / (time.perf_counter() - started)
+        bare = await open_bare(database)
+
+        async def claim() -> None:
+            (job_id,) = await table.due(1)
+            assert await table.claim(job_id, "bench", 60) is not None
+
+        await beside(
+            f"submission with {count:,} queued, one client",
+            bare.name,
+            tries // ROUNDS,
+            lambda: table.submit(new_job(recording.id)),
+            lambda: bare.submit(_row("queued", recording.id, time.time())),
+        )
+        await beside(
+            f"claim (find and take) with {count:,} queued",
+            bare.name,
+            min(tries, 300) // ROUNDS,
+            claim,
+            bare.claim,
+        )
+        await bare.close()
         started = time.perf_counter()
 
         async def some() -> None:
@@ -139,15 +183,7 @@ async def queued(url: str, folder: Path, *, quick: bool) -> None:
 
         await asyncio.gather(*(some() for _ in range(8)))
         together = tries // 8 * 8 / (time.perf_counter() - started)
-        say(f"  submissions with {count:,} queued: {alone:.0f}/s by one client, {together:.0f}/s by eight")
-        claims: list[float] = []
-        for _ in range(min(tries, 300)):
-            started = time.perf_counter()
-            (job_id,) = await table.due(1)
-            job = await table.claim(job_id, "bench", 60)
-            claims.append(time.perf_counter() - started)
-            assert job is not None
-        told(f"claim (find and take) with {count:,} queued", claims)
+        say(f"  submissions by eight clients: {together:.0f}/s")
         positions: list[float] = []
         for job_id in (await table.due(2000))[-50:]:
             started = time.perf_counter()
@@ -256,12 +292,13 @@ class ServerProcess:
         own = {"SCRIBA_DATA_DIR": str(folder), "SCRIBA_MODEL": "tiny.en", "SCRIBA_LOG_LEVEL": "warning"}
         command = [sys.executable, "-m", "scriba", "serve", "--port", str(port)]
         self.popen = subprocess.Popen(command, env=kept | own | environment)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while True:
             with suppress(httpx.TransportError):
                 if httpx.get(self.url + "/ready").status_code == 200:
                     return
             if time.monotonic() > end or self.popen.poll() is not None:
+                self.popen.kill()
                 raise RuntimeError("the server did not start")
             time.sleep(0.1)
 

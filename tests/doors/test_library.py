@@ -69,7 +69,13 @@ async def test_what_a_job_brought_is_not_in_the_library_until_it_is_uploaded(tmp
         job = (await http.post("/v1/jobs", files=files)).json()
         assert (await http.get("/uploads")).json() == []
         assert (await http.get(f"/{job['media_id']}/a.wav")).status_code == 404
-        assert (await put(http, beckett())).json()["id"] == job["media_id"]
+        uploaded = (await put(http, beckett(), name="../talks/my talk.wav")).json()
+        # Under the name that the library was given, whoever brought the bytes before.
+        assert (uploaded["id"], uploaded["location"]) == (
+            job["media_id"],
+            f"db/{job['media_id']}/my talk.wav",
+        )
+        assert (await http.get(f"/{uploaded['id']}/my talk.wav")).content == beckett().read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from scriba.domain.job import Job, JobState
+from scriba.jobs import queue_embedded, queue_pgqueuer
 from scriba.jobs.port import Delivery, Queue
 from tests.jobs.doubles import open_queue, submit
 from tests.stores import Stores
@@ -79,14 +80,17 @@ async def offer(queue: Queue, *jobs: Job) -> None:
     await queue.offer([Delivery.of(job) for job in jobs])
 
 
-async def test_what_is_offered_is_handed_out_at_once(stores: Stores, queue: Queue) -> None:
+async def test_what_is_offered_is_handed_out_at_once(
+    stores: Stores, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody looks by himself for long, so that only being told brings it, however busy the machine.
+    for module in (queue_embedded, queue_pgqueuer):
+        monkeypatch.setattr(module, "POLL_SECONDS", 30.0)
     taker = Taker(stores)
     async with consuming(queue, taker):
         await asyncio.sleep(0.3)  # idle by now
-        started = time.monotonic()
         await offer(queue, await submit(stores))
         await have(taker, 1)
-        assert time.monotonic() - started < 0.4
 
 
 async def test_what_was_there_before_is_handed_out(stores: Stores, queue: Queue) -> None:

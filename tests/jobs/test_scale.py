@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tests.postgres import PostgresServer
 from tests.processes import Server, order, recordings, result, until_all, worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 TUS = {"Tus-Resumable": "1.0.0"}
-
-
-@pytest.fixture
-def bucket() -> Iterator[dict[str, str]]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    endpoint = f"http://127.0.0.1:{port}"
-    keys = {"aws_access_key_id": "scriba", "aws_secret_access_key": "not-a-secret"}
-    boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys).create_bucket(Bucket="shared")
-    yield {
-        "SCRIBA_STORE__BLOBS": "s3://shared/recordings",
-        "SCRIBA_STORE__S3_ENDPOINT": endpoint,
-        "SCRIBA_STORE__S3_REGION": "us-east-1",
-        "SCRIBA_STORE__S3_ACCESS_KEY_ID": "scriba",
-        "SCRIBA_STORE__S3_SECRET_ACCESS_KEY": "not-a-secret",
-    }
-    server.stop()
 
 
 def test_any_front_answers_for_any_job(

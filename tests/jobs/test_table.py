@@ -269,3 +269,20 @@ async def test_no_edge_is_taken_from_anywhere_else(stores: Stores, edge: Edge) -
             moved = await move(connection, edge, jobs.c.id == job.id)
         assert (moved is not None) == (state in edge.leaves), state
         assert (await stores.jobs.get(job.id)).state is (edge.target if moved else state)
+
+
+async def test_of_orders_at_once_that_are_to_be_alone_one_is_taken(stores: Stores) -> None:
+    media = await stores.recording()
+
+    async def order(door: str) -> Job:
+        new = await stores.new_job(media_id=media.id, alone=True, door=door)
+        return (await stores.jobs.submit(new))[0]
+
+    done = await asyncio.gather(*(order("library") for _ in range(8)), return_exceptions=True)
+    (taken,) = [one for one in done if isinstance(one, Job)]
+    refused = [one for one in done if not isinstance(one, Job)]
+    assert [str(one) for one in refused] == ["Already in queue"] * 7
+    assert all(isinstance(one, ConflictError) for one in refused)
+    await order("other")
+    await stores.jobs.cancel(taken.id)
+    await order("library")

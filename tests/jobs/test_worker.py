@@ -196,6 +196,37 @@ async def test_stopping_puts_running_jobs_back_as_they_are(stores: Stores) -> No
     assert batch.heard == [0, 1, 2]
 
 
+async def test_a_job_that_is_claimed_while_the_worker_ends_goes_back_too(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = FakeBatch(seconds=30)
+    claiming, told = asyncio.Event(), asyncio.Event()
+    plain = stores.jobs.claim
+
+    async def slow(job_id: str, owner: str, lease: float) -> Job | None:
+        job = await plain(job_id, owner, lease)
+        claiming.set()
+        await told.wait()
+        return job
+
+    monkeypatch.setattr(stores.jobs, "claim", slow)
+    queue = open_queue(stores)
+    await queue.open()
+    ending = working(stores, batch, queue=queue)
+    await ending.__aenter__()
+    job = await submit(stores)
+    await queue.offer([Delivery.of(job)])
+    await claiming.wait()
+    # The worker is told to end, finds nothing at work, and then gets the answer to its claim.
+    asyncio.get_running_loop().call_later(0.2, told.set)
+    async with asyncio.timeout(5):
+        await ending.__aexit__(None, None, None)
+    back = await stores.jobs.get(job.id)
+    assert (back.state, back.attempt, back.owner) == (JobState.QUEUED, 0, None)
+    assert batch.heard == []
+    await queue.close()
+
+
 async def test_many_jobs_on_two_workers_each_once(stores: Stores) -> None:
     first, second = FakeBatch(1, 0.01), FakeBatch(1, 0.01)
     async with working(stores, first, slots=3) as (queue, _), working(stores, second, slots=3):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import configparser
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from scriba.server.setting_sources import setting_fields
+from tests.debian import installed
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 LINTER = "dclint@3"
@@ -44,6 +46,20 @@ def test_units_start_what_there_is(name: str) -> None:
     assert command[0].endswith("/.venv/bin/scriba")
     assert command[1:] == (["serve", "--no-worker"] if name == "scriba-web" else ["worker"])
     assert unit["Service"]["Restart"] == "always"
+
+
+@pytest.mark.parametrize("name", ["scriba-web", "scriba-worker"])
+def test_systemd_takes_the_units(name: str, tmp_path: Path) -> None:
+    analyze = installed("systemd", lambda: shutil.which("systemd-analyze"))
+    unit = (DEPLOY / "systemd" / f"{name}.service").read_text()
+    # Of a machine where it is installed; the rest is as it stands.
+    program = "/srv/scriba/.venv/bin/scriba"
+    assert program in unit
+    (tmp_path / f"{name}.service").write_text(unit.replace(program, sys.executable))
+    command = [analyze, "verify", str(tmp_path / f"{name}.service")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    # An unknown key is told, and none the less not counted as a failure.
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_every_setting_in_the_files_exists() -> None:

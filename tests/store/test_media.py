@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,28 @@ async def test_a_recording_is_kept_as_it_came(stores: Stores) -> None:
         assert source.read_bytes() == data
 
 
+async def test_what_was_taken_is_on_the_disk(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut cannot be had here; that the disk is asked for each file and its folders can be seen."""
+    flushed: list[int] = []
+    plain = os.fsync
+
+    def note(descriptor: int) -> None:
+        flushed.append(os.fstat(descriptor).st_ino)
+        plain(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    for data in (b"small", bytes(20 << 20)):
+        flushed.clear()
+        media, _ = await stores.media.add(io.BytesIO(data), "a.wav")
+        path = tmp_path / "blobs" / media.blob_key
+        assert flushed == [one.stat().st_ino for one in (path, *list(path.parents)[:3])]
+    flushed.clear()
+    result = await stores.results.put("f", "transcription", b"{}")
+    assert (tmp_path / "blobs" / result.blob_key).stat().st_ino in flushed
+
+
 async def test_the_same_content_is_kept_once(stores: Stores, tmp_path: Path) -> None:
     made = await asyncio.gather(*(stores.media.add(io.BytesIO(b"same"), f"{i}.wav") for i in range(8)))
     assert len({media.id for media, _ in made}) == 1
@@ -70,8 +93,8 @@ async def test_what_a_job_needs_is_never_removed(stores: Stores) -> None:
 
 async def test_what_the_library_shows_does_not_expire(stores: Stores) -> None:
     media = await stores.recording()
-    assert await stores.media.list_in_library(media.id)
-    assert not await stores.media.list_in_library(media.id)
+    assert await stores.media.list_in_library(media.id, media.name)
+    assert not await stores.media.list_in_library(media.id, media.name)
     assert await stores.media.expire(-10) == 0
     assert [one.id for one in await stores.media.library()] == [media.id]
     await stores.media.remove(media.id)

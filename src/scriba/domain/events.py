@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scriba.domain.resume import ResumePoint
+from scriba.domain.resume import HeardWindow, ResumePoint
 from scriba.domain.transcript import Segment, Suppressed, Transcript
 
 
@@ -50,10 +50,17 @@ class WindowFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowHeard:
+    """A window was heard, and waits for those before it; told as ``WindowFinished`` is."""
+
+    window: HeardWindow
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last event of a transcription that succeeded."""
 
     transcript: Transcript
 
 
-Event = LanguageDetected | SegmentReady | TextSuppressed | Progress | WindowFinished | Finished
+Event = LanguageDetected | SegmentReady | TextSuppressed | Progress | WindowHeard | WindowFinished | Finished

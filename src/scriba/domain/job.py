@@ -6,7 +6,6 @@
     (new)     --answer-->   COMPLETED   the same work was done before, and its result is given again
     QUEUED    --claim-->    RUNNING     a worker holds it, for as long as it renews its lease
     QUEUED    --cancel-->   CANCELLED
-    QUEUED    --reject-->   FAILED      what it needs is gone
     RUNNING   --complete--> COMPLETED
     RUNNING   --fail-->     FAILED      what would fail again: bad input, or the last attempt
     RUNNING   --retry-->    QUEUED      what can pass: tried again after a while
@@ -45,7 +44,6 @@ class Edge(Enum):
     SUBMIT = ("submit", (None,), JobState.QUEUED)
     ANSWER = ("answer", (None,), JobState.COMPLETED)
     CLAIM = ("claim", (JobState.QUEUED,), JobState.RUNNING)
-    REJECT = ("reject", (JobState.QUEUED,), JobState.FAILED)
     COMPLETE = ("complete", (JobState.RUNNING,), JobState.COMPLETED)
     FAIL = ("fail", (JobState.RUNNING,), JobState.FAILED)
     RETRY = ("retry", (JobState.RUNNING,), JobState.QUEUED)

@@ -8,6 +8,15 @@ from scriba.domain.transcript import Segment, Suppressed
 
 
 @dataclass(frozen=True, slots=True)
+class HeardWindow:
+    """A window that was heard before the ones before it were finished. ``text`` is for whoever heard it."""
+
+    number: int
+    language: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResumePoint:
     """Everything behind which the first ``windows`` windows of a recording are finished.
 
@@ -16,7 +25,7 @@ class ResumePoint:
 
     ``language`` and ``probability`` are the last window's; ``probabilities`` those each language was first
     heard with. ``previous`` are tokens that the next window is shown; ``recent`` the texts by which a loop is
-    seen.
+    seen. ``ahead`` are windows behind the point that need not be heard again.
     """
 
     windows: int = 0
@@ -27,3 +36,4 @@ class ResumePoint:
     probabilities: tuple[tuple[str, float], ...] = ()
     previous: tuple[int, ...] = ()
     recent: tuple[str, ...] = ()
+    ahead: tuple[HeardWindow, ...] = ()

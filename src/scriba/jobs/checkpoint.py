@@ -1,11 +1,15 @@
-"""Finished windows as documents of the table, and the point behind them to go on from."""
+"""Windows as documents of the table, and the point behind the finished ones to go on from.
+
+A window that was heard before its turn has a document too, until it is finished and gets its last.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 
-from scriba.domain.resume import ResumePoint
+from scriba.domain.resume import HeardWindow, ResumePoint
 from scriba.domain.transcript import Segment
 from scriba.jobs.codec import (
     dumps,
@@ -32,11 +36,22 @@ def window_document(before: ResumePoint, after: ResumePoint) -> str:
     )
 
 
+def heard_document(window: HeardWindow) -> str:
+    """What is kept of a window that waits for those before it."""
+    return dumps({"heard": asdict(window)})
+
+
+def is_finished(document: str) -> bool:
+    return "heard" not in json.loads(document)
+
+
 def resume_point(documents: Iterable[str]) -> ResumePoint:
     """The point behind these documents, given in order."""
-    bodies = [json.loads(document) for document in documents]
+    kept = [json.loads(document) for document in documents]
+    bodies = [body for body in kept if "heard" not in body]
+    ahead = tuple(HeardWindow(**body["heard"]) for body in kept if "heard" in body)
     if not bodies:
-        return ResumePoint()
+        return ResumePoint(ahead=ahead)
     last = bodies[-1]
     return ResumePoint(
         windows=last["windows"],
@@ -47,6 +62,7 @@ def resume_point(documents: Iterable[str]) -> ResumePoint:
         probabilities=tuple((code, value) for code, value in last["probabilities"]),
         previous=tuple(last["previous"]),
         recent=tuple(last["recent"]),
+        ahead=ahead,
     )
 
 

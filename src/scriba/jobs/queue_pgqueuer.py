@@ -25,13 +25,15 @@ from sqlalchemy.engine import URL
 from scriba.domain.errors import StorageUnavailableError
 from scriba.jobs.port import Delivery, Handler
 from scriba.jobs.tasks import Slots, wait_for_any
+from scriba.store.postgres import connect, connection_options, dsn
 
 ENTRYPOINT = QueueEntrypoint("scriba")
 POLL_SECONDS = 1.0
 """How often the queue is looked at although nothing was notified: what comes due, or was left by the dead."""
 _TIDY_SECONDS = 600.0
+_COMMAND_SECONDS = 30.0
 _INSTALL_LOCK = 0x5C81BB
-_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, StorageUnavailableError)
 log = structlog.get_logger(__name__)
 
 
@@ -43,7 +45,7 @@ class PgQueuerQueue:
     """
 
     def __init__(self, url: URL, dead_after: float = 10.0) -> None:
-        self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._dsn = dsn(url)
         self._dead_after = timedelta(seconds=dead_after)
         self._manager = QueueManagerId(uuid.uuid4())
         self._news = asyncio.Event()
@@ -52,19 +54,21 @@ class PgQueuerQueue:
 
     async def open(self) -> None:
         with _telling():
-            connection = await asyncpg.connect(self._dsn, timeout=10)
+            connection = await connect(self._dsn)
             try:
-                # Several processes may start at once.
-                await connection.execute("SELECT pg_advisory_lock($1)", _INSTALL_LOCK)
-                queries = Queries(AsyncpgDriver(connection))
-                if not await queries.schema_is_installed():
-                    await queries.install()
-                else:
-                    await queries.upgrade()
+                # Several processes may start at once. The lock goes with the transaction, also where the
+                # process that has it stands still.
+                async with connection.transaction():
+                    await connection.execute("SELECT pg_advisory_xact_lock($1)", _INSTALL_LOCK)
+                    queries = Queries(AsyncpgDriver(connection))
+                    if not await queries.schema_is_installed():
+                        await queries.install()
+                    else:
+                        await queries.upgrade()
             finally:
                 await connection.close()
             self._pool = await asyncpg.create_pool(
-                self._dsn, min_size=1, max_size=4, timeout=10, command_timeout=30
+                self._dsn, min_size=1, max_size=4, **connection_options(_COMMAND_SECONDS)
             )
 
     async def close(self) -> None:
@@ -161,7 +165,7 @@ class PgQueuerQueue:
         """Be told of news by the database; anew after its connection was lost."""
         if self._listener is not None and not self._listener.is_closed():
             return
-        self._listener = await asyncpg.connect(self._dsn, timeout=10)
+        self._listener = await connect(self._dsn, _COMMAND_SECONDS)
         channel = self._queries().qbe.settings.channel
         await self._listener.add_listener(channel, lambda *_: self._news.set())
 

@@ -52,7 +52,10 @@ class JobReader:
         """
         query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
         if after is not None:
-            last = await self.get(after)
+            rows = await self._database.fetch(select(jobs).where(jobs.c.id == after))
+            if not rows:
+                raise NotFoundError("There is no job of that id to go on after.", field="after")
+            last = to_job(rows[0])
             query = query.where(
                 or_(
                     jobs.c.created_at < last.created_at,
@@ -117,7 +120,7 @@ class JobReader:
             return {state: int(count) for state, count in await connection.execute(query)}
 
     async def windows_after(self, job_id: str, number: int) -> list[tuple[int, str]]:
-        """Finished windows of a job that runs, in order, from behind this one on."""
+        """Documents of a running job's windows, in order, from behind this one on."""
         query = (
             select(windows.c.number, windows.c.document)
             .where(windows.c.job_id == job_id, windows.c.number > number)

@@ -11,11 +11,11 @@ from typing import Protocol
 
 from scriba.domain.cancel import CancelToken
 from scriba.domain.errors import EngineError, MediaLostError
-from scriba.domain.events import Event, Finished, Progress, WindowFinished
+from scriba.domain.events import Event, Finished, Progress, WindowFinished, WindowHeard
 from scriba.domain.job import Job, JobKind, JobProgress
 from scriba.domain.options import TranscribeOptions, VadOptions
 from scriba.domain.resume import ResumePoint
-from scriba.jobs.checkpoint import resume_point, window_document
+from scriba.jobs.checkpoint import heard_document, resume_point, window_document
 from scriba.jobs.codec import dumps, options_from_json, transcript_to_json
 from scriba.store.media import MediaStore
 from scriba.transcribe.aio import open_events
@@ -39,7 +39,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class WindowReport:
-    """A finished window: its number, its document, how far the job has come, and the language last heard."""
+    """A window that was finished, or heard before its turn.
+
+    Its number, its document, how far the job has come, and the language last heard.
+    """
 
     number: int
     document: str
@@ -101,6 +104,9 @@ class Runner:
             async for event in events:
                 if isinstance(event, Progress):
                     progress = JobProgress(event.done, event.total)
+                elif isinstance(event, WindowHeard):
+                    document = heard_document(event.window)
+                    await tell(WindowReport(event.window.number, document, progress, point.language))
                 elif isinstance(event, WindowFinished):
                     document = window_document(point, event.point)
                     point = event.point

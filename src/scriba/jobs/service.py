@@ -9,7 +9,12 @@ from typing import Any, BinaryIO
 
 import structlog
 
-from scriba.domain.errors import ConflictError, InvalidOptionError, StorageUnavailableError
+from scriba.domain.errors import (
+    ConflictError,
+    InvalidOptionError,
+    NotFoundError,
+    StorageUnavailableError,
+)
 from scriba.domain.job import (
     DEFAULT_PRIORITY,
     HIGHEST_PRIORITY,
@@ -21,7 +26,7 @@ from scriba.domain.job import (
 from scriba.domain.media import Media
 from scriba.domain.options import TranscribeOptions, VadOptions
 from scriba.domain.transcript import Segment, Transcript
-from scriba.jobs.checkpoint import segments_of
+from scriba.jobs.checkpoint import is_finished, segments_of
 from scriba.jobs.codec import dumps, options_to_json, transcript_from_json
 from scriba.jobs.port import Delivery, Queue
 from scriba.jobs.table import JobTable, NewJob
@@ -38,7 +43,11 @@ __all__ = ["BrokenOffError", "JobService", "Order", "Upload", "UploadStore"]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a client asks for. ``request`` is a JSON object that its door wants to tell again."""
+    """What a client asks for.
+
+    ``request`` is a JSON object that its door wants to tell again; ``alone`` has the order refused while
+    another job of the door on the same recording has not ended.
+    """
 
     door: str
     media_id: str
@@ -47,6 +56,7 @@ class Order:
     priority: int = DEFAULT_PRIORITY
     idempotency_key: str | None = None
     webhook_url: str | None = None
+    alone: bool = False
 
     def __post_init__(self) -> None:
         if not LOWEST_PRIORITY <= self.priority <= HIGHEST_PRIORITY:
@@ -101,7 +111,7 @@ class JobService:
 
         Raises:
             NotFoundError: the recording is not there.
-            ConflictError: the key was used for something else.
+            ConflictError: the key was used for something else, or the job is not alone and was to be.
             UnsupportedOptionError, AddressRefusedError: the webhook cannot be told.
         """
         if order.webhook_url is not None:
@@ -111,7 +121,9 @@ class JobService:
                     field="webhook_url",
                 )
             await self._webhooks.check(order.webhook_url)
-        recording = await self.media.get(order.media_id)
+        recording = await self.media.find(order.media_id)
+        if recording is None:
+            raise NotFoundError("There is no recording of that id.", field="media_id")
         kind = JobKind.VAD if isinstance(order.work, VadOptions) else JobKind.TRANSCRIPTION
         options = self._options(order.work)
         job, fresh = await self._table.submit(
@@ -126,6 +138,7 @@ class JobService:
                 max_attempts=self._max_attempts,
                 idempotency_key=order.idempotency_key,
                 webhook_url=order.webhook_url,
+                alone=order.alone,
             )
         )
         if fresh and job.state.finished:
@@ -213,7 +226,8 @@ class JobService:
 
     async def segments_after(self, job: Job, window: int) -> tuple[int, list[Segment]]:
         """Segments of finished windows behind ``window``, while the job runs, and the last one's number."""
-        found = await self._table.windows_after(job.id, window)
+        windows = await self._table.windows_after(job.id, window)
+        found = [(number, document) for number, document in windows if is_finished(document)]
         last = found[-1][0] if found else window
         return last, [segment for _, document in found for segment in segments_of(document)]
 

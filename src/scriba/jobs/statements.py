@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, and_, case, func, update
+from sqlalchemy import ColumnElement, CursorResult, and_, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scriba.domain.job import Edge, Job, JobState
 from scriba.jobs.rows import to_job
 from scriba.store.clock import now
-from scriba.store.tables import jobs
+from scriba.store.tables import jobs, results
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,18 @@ def over() -> dict[str, Any]:
 def fault(code: str, message: str, seconds: float) -> dict[str, Any]:
     spent = func.coalesce(jobs.c.processing_seconds, 0.0) + seconds
     return {"error_code": code, "error": message, "processing_seconds": spent}
+
+
+async def finished_twin(connection: AsyncConnection, fingerprint: str) -> Job | None:
+    """A completed job of the same work, whose result is still kept."""
+    query = (
+        select(jobs)
+        .join(results, results.c.id == jobs.c.result_id)
+        .where(results.c.fingerprint == fingerprint, jobs.c.state == JobState.COMPLETED.value)
+        .limit(1)
+    )
+    row = (await connection.execute(query)).mappings().first()
+    return None if row is None else to_job(row)
 
 
 def answer_of(twin: Job) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -48,5 +47,5 @@ async def wait_for_any(seconds: float, *events: asyncio.Event) -> None:
     finally:
         for one in waits:
             one.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*waits, return_exceptions=True)
+        # Not suppressing: this task may itself be cancelled here, and must not go on then.
+        await asyncio.wait(waits)

@@ -30,6 +30,7 @@ WATCH_SECONDS = 0.1
 """How often a worker looks whether its jobs are still its own: cancelling takes effect within this time."""
 _INSIST_SECONDS = 120.0
 """How long a worker tries to write down what it did while the database does not answer."""
+_INSIST_LATE_SECONDS = 5.0
 _INSIST_PAUSE = 0.5
 log = structlog.get_logger(__name__)
 
@@ -79,6 +80,7 @@ class Worker:
         self._finished = finished
         self.owner = owner_name()
         self._running: dict[str, _Running] = {}
+        self._late = False
 
     async def run(self, stop: asyncio.Event, grace: float = 0.0) -> None:
         """Work until ``stop``; what still runs ``grace`` seconds later goes back into the queue as it is."""
@@ -109,6 +111,9 @@ class Worker:
             return None
         running = _Running(job, Hold(job.id, self.owner, job.attempt))
         self._running[job_id] = running
+        if self._late:  # told to end while the claim was on its way
+            running.released = True
+            running.cancel.cancel()
         started = time.monotonic()
         log.info("job started", job=job.id, kind=job.kind.value, attempt=job.attempt)
         try:
@@ -198,7 +203,12 @@ class Worker:
             try:
                 return await write()
             except StorageUnavailableError:
-                if time.monotonic() > end:
+                now = time.monotonic()
+                if (
+                    self._late
+                ):  # whoever ends this process will not wait for long; the lease runs out by itself
+                    end = min(end, now + _INSIST_LATE_SECONDS)
+                if now > end:
                     raise
                 await asyncio.sleep(_INSIST_PAUSE)
 
@@ -232,6 +242,7 @@ class Worker:
         await stop.wait()
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(grace)
+            self._late = True
             for running in self._running.values():
                 running.released = True
                 running.cancel.cancel()

@@ -27,6 +27,8 @@ from scriba.transcribe.batch import ResumableTranscriber
 
 _DAY = 86_400.0
 _TIDY_SECONDS = 600.0
+_FROZEN_SECONDS = 2.0
+"""How often sessions are looked for whose process stands still."""
 
 
 @dataclass(slots=True)
@@ -108,7 +110,8 @@ def build_jobs(
         await results.remove_unreferenced()
         await uploads.expire()
 
-    keeper = Keeper(table, queue, finished=finished, chores=[(_TIDY_SECONDS, tidy), (_DAY, sweep)])
+    chores = [(_TIDY_SECONDS, tidy), (_DAY, sweep), (_FROZEN_SECONDS, database.end_frozen)]
+    keeper = Keeper(table, queue, finished=finished, chores=chores)
     worker: Worker | None = None
     if transcriber is not None and voice is not None:
         worker = Worker(

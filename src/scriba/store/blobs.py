@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -36,7 +37,10 @@ _RETRIES = {
 
 
 class Blobs:
-    """A store of bytes. Writing a key is atomic: it is there as a whole, or not at all."""
+    """A store of bytes.
+
+    Writing a key is atomic (it is there as a whole, or not at all) and durable (after a power cut too).
+    """
 
     def __init__(self, store: LocalStore | S3Store, folder: Path | None) -> None:
         self._store = store
@@ -85,11 +89,11 @@ class Blobs:
             StorageFullError: there is no room.
             StorageUnavailableError: the store does not answer.
         """
-        await self._run(lambda: obstore.put(self._store, key, file, chunk_size=_PART, max_concurrency=2))
+        await self._run(lambda: self._put(key, file))
 
     async def put_bytes(self, key: str, data: bytes) -> None:
         """As ``put_file``, for what is small."""
-        await self._run(lambda: obstore.put(self._store, key, data))
+        await self._run(lambda: self._put(key, data))
 
     async def get_bytes(self, key: str) -> bytes:
         """All of a small blob.
@@ -136,6 +140,12 @@ class Blobs:
             with contextlib.suppress(MediaLostError), _telling():
                 await obstore.delete_async(self._store, key)
 
+    def _put(self, key: str, content: BinaryIO | bytes) -> None:
+        obstore.put(self._store, key, content, chunk_size=_PART, max_concurrency=2)
+        if self._folder is not None:
+            # A rename outlives a crash of the process, not a power cut.
+            _flush(self._folder, self._folder / key)
+
     async def _run(self, work: Callable[[], T]) -> T:
         """On a thread: the store reads Python's file objects there, and the event loop goes on."""
         with _telling():
@@ -154,6 +164,19 @@ class Blobs:
             ]
 
         return await self._run(look)
+
+
+def _flush(top: Path, path: Path) -> None:
+    """Have the disk hold a file, and the folders that lead to it."""
+    while True:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if path == top:
+            return
+        path = path.parent
 
 
 @contextlib.contextmanager

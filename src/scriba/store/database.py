@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlite3 import OperationalError
 from typing import Any
 
+import structlog
 from sqlalchemy import Engine, RowMapping, Select, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -23,12 +24,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from scriba.domain.errors import InvalidOptionError, StorageFullError, StorageUnavailableError
+from scriba.store.postgres import FROZEN_SECONDS, connect, dsn, end_frozen
 
 _BUSY_SECONDS = 30
 _POOL = 10
-_IDLE_SECONDS = 5
 _PG_DISK_FULL = "53100"
 _PG_LOST = ("25P03", "53300", "57P01", "57P02", "57P03")
+log = structlog.get_logger(__name__)
 
 
 def parse_url(text: str) -> URL:
@@ -66,18 +68,14 @@ class Database:
             self._quick = _quick_engine(self.url)
             self._threads = ThreadPoolExecutor(_POOL, thread_name_prefix="scriba-read")
         else:
+            address = dsn(self.url)
             self._writer = self._reader = create_async_engine(
                 self.url,
                 pool_size=_POOL,
                 max_overflow=_POOL,
                 # A restarted server has dropped every connection; without this each costs one failure.
                 pool_pre_ping=True,
-                connect_args={
-                    "timeout": 10,
-                    "command_timeout": 60,
-                    # A process that is stopped in a transaction must not keep rows from everybody else.
-                    "server_settings": {"idle_in_transaction_session_timeout": str(_IDLE_SECONDS * 1000)},
-                },
+                async_creator=lambda: connect(address),
             )
 
     @asynccontextmanager
@@ -124,6 +122,18 @@ class Database:
         with self._quick.connect() as connection:
             rows: Sequence[RowMapping] = connection.execute(query).mappings().all()
         return rows
+
+    async def end_frozen(self, seconds: float = FROZEN_SECONDS) -> None:
+        """Take the rows from processes that stopped in the middle of a transaction.
+
+        SQLite knows no such way: there others wait until the process goes on or ends.
+        """
+        if self.is_sqlite:
+            return
+        async with self.read() as connection:
+            ended = (await connection.execute(end_frozen(seconds))).scalar_one()
+        if ended:
+            log.warning("stopped in a transaction, and cut off", sessions=ended)
 
     async def close(self) -> None:
         if self.is_sqlite:

@@ -105,13 +105,13 @@ class MediaStore:
             row = (await connection.execute(select(media).where(media.c.id == media_id))).mappings().first()
         return None if row is None else to_media(row)
 
-    async def list_in_library(self, media_id: str) -> bool:
-        """Show it in the library from now on; False when it is there already."""
+    async def list_in_library(self, media_id: str, name: str) -> bool:
+        """Show it in the library under this name from now on; False when it is there already."""
         async with self._database.write() as connection:
             done = await connection.execute(
                 update(media)
                 .where(media.c.id == media_id, media.c.listed_at.is_(None))
-                .values(listed_at=now())
+                .values(listed_at=now(), name=clean_name(name))
             )
         return done.rowcount == 1
 

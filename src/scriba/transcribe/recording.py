@@ -18,15 +18,17 @@ from scriba.domain.events import (
     SegmentReady,
     TextSuppressed,
     WindowFinished,
+    WindowHeard,
 )
 from scriba.domain.options import TranscribeOptions
-from scriba.domain.resume import ResumePoint
+from scriba.domain.resume import HeardWindow, ResumePoint
 from scriba.domain.transcript import Segment, Suppressed, Transcript
 from scriba.engine.port import Encoded, Engine, EngineProvider, LanguageGuess
 from scriba.engine.scheduler import Priority, Scheduler
 from scriba.engine.steps import DetectLanguage, Encode, Flow
 from scriba.transcribe.drafts import Draft, draft_segments
 from scriba.transcribe.guards import Guards
+from scriba.transcribe.heard import passes_from_text, passes_to_text
 from scriba.transcribe.languages import Decision, LanguageTracker
 from scriba.transcribe.listening import Pass, listen
 from scriba.transcribe.port import Source
@@ -52,6 +54,12 @@ class _Pending:
     encoding: Future[tuple[Encoded, LanguageGuess | None]] | None = None
     decision: Decision | None = None
     listening: Future[list[Pass]] | None = None
+    told: bool = False
+    """That it was heard is known to whoever may have to go on."""
+
+    @property
+    def news(self) -> bool:
+        return self.listening is not None and self.listening.done() and not self.told
 
 
 class RecordingTranscriber:
@@ -126,6 +134,7 @@ class _Run:
         self._previous: tuple[int, ...] = ()
         self._announced: str | None = None
         self._resumable = False
+        self._heard: dict[int, HeardWindow] = {}
         self._segments: list[Segment] = []
         self._suppressed: list[Suppressed] = []
         self._seconds_by_language: dict[str, float] = {}
@@ -137,6 +146,7 @@ class _Run:
         self._segments = list(point.segments)
         self._suppressed = list(point.suppressed)
         self._previous = point.previous
+        self._heard = {window.number: window for window in point.ahead}
         self._guards.remember(point.recent)
         if point.language is not None:
             self._tracker.remember(Decision(point.language, point.probability))
@@ -152,6 +162,8 @@ class _Run:
             if head is not None and head.listening is not None and head.listening.done():
                 # What is finished is worth more to the reader than another window in hand.
                 yield from self._finish(self._pending.popleft())
+            elif self._resumable and any(pending.news for pending in self._pending):
+                yield from self._tell_heard()
             elif not exhausted and len(self._pending) < self._in_flight:
                 window = next(windows, None)
                 if window is None:
@@ -233,7 +245,25 @@ class _Run:
         # The windows that are read do not suffice: wait for more, unless there are none.
         return guesses if exhausted or len(self._pending) == self._in_flight else None
 
+    def _tell_heard(self) -> Iterator[Event]:
+        """Windows that were heard before their turn; nobody need hear them again."""
+        for pending in self._pending:
+            if pending.news:
+                pending.told = True
+                assert pending.listening is not None  # noqa: S101
+                assert pending.decision is not None  # noqa: S101
+                if pending.listening.exception() is None:  # else it is raised when its turn comes
+                    text = passes_to_text(pending.listening.result())
+                    yield WindowHeard(HeardWindow(pending.window.index, pending.decision.language, text))
+
     def _listen(self, pending: _Pending, encoded: Encoded | None, decision: Decision) -> None:
+        pending.decision = decision
+        known = self._heard.pop(pending.window.index, None)
+        if known is not None and known.language == decision.language:
+            pending.told = True
+            pending.listening = Future()
+            pending.listening.set_result(passes_from_text(known.text))
+            return
         flow = listen(
             pending.window,
             encoded,
@@ -242,7 +272,6 @@ class _Run:
             self._previous,
             word_times=self._engine.capabilities.word_times,
         )
-        pending.decision = decision
         pending.listening = self._submit(pending.window, flow)
 
     def _submit(self, window: Window, flow: Flow[T], *, ahead: float = 0.0) -> Future[T]:
@@ -262,7 +291,9 @@ class _Run:
         news: list[Future[Any]] = [
             own.encoding for own in self._pending if own.encoding and not own.encoding.done()
         ]
-        if self._pending[0].listening is not None:
+        if self._resumable:
+            news += [own.listening for own in self._pending if own.listening and not own.listening.done()]
+        elif self._pending[0].listening is not None:
             news.append(self._pending[0].listening)
         wait(news, timeout=_CHECK_SECONDS, return_when=FIRST_COMPLETED)
 

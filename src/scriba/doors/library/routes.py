@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from scriba.domain.errors import ConflictError, InvalidOptionError, NotFoundError, ScribaError
+from scriba.domain.errors import InvalidOptionError, NotFoundError, ScribaError
 from scriba.domain.job import Job, JobState
 from scriba.domain.media import Media
 from scriba.doors.context import DoorContext
@@ -115,17 +115,15 @@ class _Library:
                 file = form.require_file()
                 await self._probe(file)
                 media, _ = await self._jobs.keep(file, form.file_name)
-        if not await self._jobs.media.list_in_library(media.id):
+                name = form.file_name
+        if not await self._jobs.media.list_in_library(media.id, name):
             return JSONResponse({"detail": "This file was uploaded before.", "id": media.id}, 409)
         return JSONResponse(_shown(await self._jobs.media.get(media.id), None))
 
     async def run(self, request: Request) -> Response:
         """Answers when it has run; with `?wait=false`, or `Prefer: respond-async`, at once."""
         media = await self._named(await _body(request, self._context))
-        last = (await self._jobs.latest_for_media([media.id], DOOR)).get(media.id)
-        if last is not None and not last.state.finished:
-            raise ConflictError("Already in queue")
-        job, _ = await self._jobs.submit(Order(DOOR, media.id, self._context.defaults))
+        job, _ = await self._jobs.submit(Order(DOOR, media.id, self._context.defaults, alone=True))
         if not _waits(request):
             return JSONResponse(_shown(media, job), 202, {"preference-applied": "respond-async"})
         # The work goes on when the client does not wait for it: it is in the table.
