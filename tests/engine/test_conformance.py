@@ -128,6 +128,30 @@ def test_engines_agree_on_the_time_of_words(engine: Engine, windows: list[Audio]
     assert np.quantile(off, 0.9) <= 0.1
 
 
+def test_words_asked_for_beforehand_have_the_times_of_those_asked_for_afterwards(
+    engine: Engine, windows: list[Audio]
+) -> None:
+    """Also in company, of which one window's words are not asked for, and where some phrases are left out."""
+    encodings = [engine.encode(window) for window in windows]
+    requests = [replace(asked(), words=True), asked()]
+    decoded = engine.decode(list(zip(encodings, requests, strict=True)))
+    later = [engine.encode(window) for window in windows]
+    again = engine.decode([(encoded, asked()) for encoded in later])
+    assert [text(own) for own in decoded] == [text(own) for own in again]
+    for index, own in enumerate(decoded):
+        for phrases in (own.phrases, own.phrases[:-1], own.phrases[1:]):
+            found, expected = (
+                [word for words in engine.align(of[index], phrases, "en", Task.TRANSCRIBE) for word in words]
+                for of in (encodings, later)
+            )
+            assert [word.text for word in found] == [word.text for word in expected]
+            apart = [abs(one.start - other.start) for one, other in zip(found, expected, strict=True)]
+            assert not apart or float(np.median(apart)) <= 0.04
+            assert sum(value > 0.15 for value in apart) <= 0.1 * len(apart)
+            chances = [abs(a.probability - b.probability) for a, b in zip(found, expected, strict=True)]
+            assert not chances or float(np.median(chances)) < 0.1
+
+
 def test_no_phrases_have_no_words(engine: Engine, speech: Audio) -> None:
     assert engine.align(engine.encode(speech), (), "en", Task.TRANSCRIBE) == []
 

@@ -80,6 +80,8 @@ class DecodeRequest:
     previous: tuple[int, ...] = ()
     first: bool = True
     """The recording's first window: ``prefix`` applies to it alone."""
+    words: bool = False
+    """The text's words will be aligned: the engine may note meanwhile what that needs."""
 
     @property
     def rows(self) -> int:

@@ -135,6 +135,7 @@ class _Listener:
             temperature=0.0,
             previous=previous,
             first=first,
+            words=self._word_times,
         )
         if once:
             decoded: Decoded = yield Decode(encoded, replace(request, temperature=0.0))

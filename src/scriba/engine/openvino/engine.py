@@ -24,6 +24,7 @@ from scriba.engine.layout import Layout
 from scriba.engine.openvino.decoder import Half, OpenVinoDecoder
 from scriba.engine.openvino.encoder import OpenVinoEncoder
 from scriba.engine.openvino.runtime import Runtime
+from scriba.engine.openvino.witness import Witness, Witnessed
 from scriba.engine.phrases import decoded_text
 from scriba.engine.port import (
     MOST_BATCH_ROWS,
@@ -36,7 +37,7 @@ from scriba.engine.port import (
     Phrase,
 )
 from scriba.engine.prompts import Prompt, prompt_for
-from scriba.engine.search.batch import search_all
+from scriba.engine.search.batch import Reader, search_all
 from scriba.engine.search.hypotheses import Beam, Greedy, Sampling, Search
 from scriba.engine.search.rules import SpecialTokens, TokenRules
 from scriba.engine.silence import CachedSilence
@@ -48,7 +49,7 @@ _ALIGN_AT_ONCE = 32
 """Tokens read at once for word times: the logits of all of them together would be tens of megabytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Encoded:
     """The encoder's output of one window, shape ``(1, positions, width)``."""
 
@@ -57,6 +58,8 @@ class _Encoded:
     heard: int
     """Positions of the output that stand for sound."""
     full: bool
+    witnessed: Witnessed | None = None
+    """Of the text that was written last, where words were asked for."""
 
 
 class OpenVinoEngine:
@@ -163,7 +166,15 @@ class OpenVinoEngine:
             tails = np.array([prompt.tokens[prompt.start + 1 :] for prompt in prompts], dtype=np.int64)
             if tails.size:
                 logits = session.feed(tails)[:, 0]
-            search_all(session, logits, searches)
+            reader: Reader = session
+            if any(request.words for _, request in batch) and isinstance(searches[0], Greedy):
+                reader = witness = Witness(session, [encoded.heard for encoded, _ in batch])
+            search_all(reader, logits, searches)
+            for window, ((encoded, request), search) in enumerate(zip(batch, searches, strict=True)):
+                encoded.witnessed = None
+                if request.words and isinstance(search, Greedy):
+                    written = search.best().tokens
+                    encoded.witnessed = witness.witnessed(window, written, search.log_probabilities)
         results = []
         for (encoded, request), search, no_speech in zip(batch, searches, silent, strict=True):
             best = search.best()
@@ -188,10 +199,15 @@ class OpenVinoEngine:
         flat = [token for text in texts for token in text]
         if not flat:
             return [[] for _ in phrases]
-        start = tokenizer.start_sequence(language, task)
-        attention, chances = self._attend(encoded, [*start, tokenizer.no_timestamps], flat)
-        # The row of a token says where the next one is heard: the last of the start's tells of the first.
-        path = attention_path(attention, len(start), attention.shape[1] - 1)
+        seen = encoded.witnessed and encoded.witnessed.of_text(flat, tokenizer.end_of_text)
+        if seen:
+            attention, chances = seen
+            path = attention_path(attention, 0, attention.shape[1])
+        else:
+            start = tokenizer.start_sequence(language, task)
+            attention, chances = self._attend(encoded, [*start, tokenizer.no_timestamps], flat)
+            # The row of a token says where the next one is heard: the last of the start's tells of the first.
+            path = attention_path(attention, len(start), attention.shape[1] - 1)
         groups = [tokenizer.words(text, language) for text in texts]
         return word_times(groups, path, chances, encoded.seconds)
 

@@ -62,11 +62,14 @@ class Greedy:
         self._rules, self._end, self._limit = rules, end, limit
         self._tokens: list[int] = []
         self._sum = 0.0
+        self.log_probabilities: list[float] = []
+        """Of each token, the end token included where it was reached."""
 
     def advance(self, logits: NDArray[np.float32]) -> Next | None:
         weighed = self._rules.weigh(logits[0], self._tokens)
         token = int(weighed.logits.argmax())
-        self._sum += float(weighed.logits[token]) - weighed.log_sum
+        self.log_probabilities.append(float(weighed.logits[token]) - weighed.log_sum)
+        self._sum += self.log_probabilities[-1]
         if token == self._end:
             return None
         self._tokens.append(token)
