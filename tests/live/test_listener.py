@@ -23,6 +23,7 @@ from scriba.live.events import (
 )
 from scriba.live.listener import Kind, Listener
 from scriba.live.options import EndpointOptions, LiveOptions
+from scriba.live.pace import Effort
 from tests.live.doubles import RATE, ByHeart, recording
 
 
@@ -198,7 +199,7 @@ def test_in_a_hurry_fewer_hearings_settle_the_same_words(audio: NDArray[np.float
             listener.hear(audio[start : start + 3 * RATE])
             if start + 3 * RATE >= len(audio):
                 listener.end_utterance()
-            while (work := listener.next_work(hurry=hurry)) is not None:
+            while (work := listener.next_work(Effort(hurry=hurry))) is not None:
                 listener.take(work, run_inline(work.flow(), engine))
             events += listener.events()
         hearings.append(len(engine.requests))

@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 FULL_SECONDS = 1.0
 """Mean turnaround from which a further session would make the others late."""
 _SMOOTHING = 0.25
 _FORGET_SECONDS = 5.0
+
+
+_MOST_STRETCH = 4
+_STEPS_A_TURN = 2.0
+"""Turnarounds that fit between two hearings of one stream: then the machine is busy and nobody waits long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What the machine has room for, for one stream.
+
+    ``hurry``: leave out hearings that later audio makes needless, and decode greedily. ``stretch``: every so
+    many steps something is heard.
+    """
+
+    hurry: bool = False
+    stretch: int = 1
+
+
+AT_EASE = Effort()
 
 
 class Pace:
@@ -31,6 +52,13 @@ class Pace:
     def hurry(self, step: float) -> bool:
         """Whether a session should leave out hearings: others wait, or one takes longer than its step."""
         return self._under_way > self._workers or self.turnaround > step
+
+    def effort(self, step: float) -> Effort:
+        """What may be spent on a stream that is heard every ``step`` seconds while there is room."""
+        if not self.hurry(step):
+            return AT_EASE
+        wanted = round(_STEPS_A_TURN * self.turnaround / step)
+        return Effort(hurry=True, stretch=max(1, min(wanted, _MOST_STRETCH)))
 
     @property
     def full(self) -> bool:

@@ -29,7 +29,7 @@ from scriba.live.hearing import Hearing
 from scriba.live.listener import Kind, Work
 from scriba.live.numbered import Acknowledged, Failed, Numbered
 from scriba.live.outbox import Outbox
-from scriba.live.pace import Pace
+from scriba.live.pace import AT_EASE, Pace
 from scriba.live.state import TAKES_AUDIO, WORKING, SessionState, take_edge
 from scriba.live.stream import FINISH, FLUSH, LiveStream
 
@@ -260,8 +260,8 @@ class LiveSession:
     def _begin(self) -> bool:
         """Ask for the next hearing; whether there was one to ask for."""
         if self._work is None:
-            hurry = not self._limits.exact and self._pace.hurry(self._step)
-            self._work = self._stream.next_work(hurry=hurry)
+            effort = AT_EASE if self._limits.exact else self._pace.effort(self._step)
+            self._work = self._stream.next_work(effort)
             self._retries = 0
         if self._work is None:
             return False

@@ -22,6 +22,7 @@ from scriba.live.journal import Journal, Logged, audio_blocks
 from scriba.live.listener import Listener, Work
 from scriba.live.numbered import Finished, Numbered, SessionEvent
 from scriba.live.options import LiveOptions
+from scriba.live.pace import Effort
 
 FLUSH, FINISH, FRAME = "flush", "finish", "frame"
 
@@ -100,8 +101,8 @@ class LiveStream:
                 self._journal.audio(item)
                 self._feed(self._input.push(item))
 
-    def next_work(self, *, hurry: bool) -> Work | None:
-        return self.listener.next_work(hurry=hurry)
+    def next_work(self, effort: Effort) -> Work | None:
+        return self.listener.next_work(effort)
 
     def take(self, work: Work, hearing: Hearing) -> None:
         self.listener.take(work, hearing)
