@@ -117,6 +117,35 @@ def test_a_restart_at_any_step_changes_nothing(audio: NDArray[np.float32], every
     assert restarted == usual
 
 
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_a_restart_while_something_is_heard_loses_nothing(audio: NDArray[np.float32], every: int) -> None:
+    """The process ends between the asking and the answer: what was asked for is asked for again."""
+    engine = ByHeart(audio)
+    listener = Listener(LiveOptions(), frozenset({"en"}))
+    events: list[LiveEvent] = []
+    asked = 0
+    for start in range(0, len(audio), 1600):
+        listener.hear(audio[start : start + 1600])
+        if start + 1600 >= len(audio):
+            listener.end_utterance()
+        while (work := listener.next_work()) is not None:
+            events += listener.events()
+            asked += 1
+            if asked % (every + 1) == 0:
+                state = listener.state()
+                listener = Listener(LiveOptions(), frozenset({"en"}))
+                listener.restore(state)
+                listener.hear(audio[listener.received : start + 1600])
+                if start + 1600 >= len(audio):
+                    listener.end_utterance()
+                continue
+            listener.take(work, run_inline(work.flow(), engine))
+            events += listener.events()
+    events += listener.events()
+
+    assert text([(0.0, event) for event in events]) == "".join(word.text for word in engine.words)
+
+
 def test_silence_costs_nothing_and_says_nothing() -> None:
     noise = np.random.default_rng(1).normal(0, 1e-3, 30 * RATE).astype(np.float32)
     listener = Listener(LiveOptions(), frozenset({"en"}))

@@ -111,6 +111,8 @@ class Listener:
         self._tail: tuple[AlignedWord, ...] = ()
         self._announced: str | None = None
         self._missed_again = 0
+        self._undo: dict[str, Any] = {}
+        """What ``state`` says otherwise while work is under way: it would be lost with the process."""
 
     @property
     def received(self) -> int:
@@ -150,8 +152,8 @@ class Listener:
 
     def state(self) -> dict[str, Any]:
         """All that cannot be heard again from the audio, as JSON."""
-        return {
-            "plain": {name: getattr(self, name) for name in _PLAIN},
+        state = {
+            **{name: getattr(self, name) for name in _PLAIN},
             "window": self.window.state(),
             "turns": self._turns.state(),
             "phrasing": self._phrasing.state(),
@@ -160,11 +162,12 @@ class Listener:
             "pause": written_mark(self._pause_at),
             "again": written_mark(self._again),
         }
+        return state | self._undo
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from there. The audio is to be given again from ``received`` on."""
         for name in _PLAIN:
-            setattr(self, name, state["plain"][name])
+            setattr(self, name, state[name])
         self._turns.restore(state["turns"])
         self.window.restore(state["window"], self._turns.begins)
         self._phrasing.restore(state["phrasing"])
@@ -184,10 +187,12 @@ class Listener:
 
     def next_work(self, effort: Effort = AT_EASE) -> Work | None:
         """What to hear now; None while there is nothing. ``effort``: what the machine has room for."""
+        self._undo = {}
         if self._again is not None:
             again, self._again = self._again, None
             work = self._hear_to(Kind.FINAL, again, effort)
             if work is not None:
+                self._undo = {"again": written_mark(again)}
                 return work
         while True:
             mark = self._turns.next
@@ -206,6 +211,7 @@ class Listener:
 
     def take(self, work: Work, hearing: Hearing) -> None:
         """What was heard; the events it makes come out of ``events``."""
+        self._undo = {}
         words = tuple(shifted(word, work.start / SAMPLE_RATE) for word in hearing.words)
         if work.kind is Kind.GLANCE:
             self._take_glance(work, hearing, words)
@@ -226,9 +232,11 @@ class Listener:
         if effort.hurry:
             at += max(0, (bound - at) // step) * step
             step *= effort.stretch
+        self._undo = {"_tick": self._tick, "_glancing": self._glancing}
         self._tick = at + (round(_GLANCE_STEP * SAMPLE_RATE) if glance else step)
         self._glancing = glance
         if self._turns.voiced_seconds(self._start, at) < self.options.endpoint.shortest:
+            self._undo = {}
             return None
         return self._work(Kind.GLANCE if glance else Kind.TICK, at, effort)
 
@@ -253,6 +261,7 @@ class Listener:
                 heard = self._pause_at == mark or not self._is_open()
                 work = None if heard else self._hear_to(Kind.FINAL, mark, effort)
                 if work is not None:
+                    self._undo = {"pause": written_mark(self._pause_at)}
                     self._pause_at = mark
                     self._turns.put_back(mark)
                     return work
