@@ -121,8 +121,8 @@ class CTranslate2Engine:
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
-    def encode(self, audio: Audio, *, full: bool = False) -> _Encoded:
-        features = window_features(audio, self._mel_bins, self._context, full=full)
+    def encode(self, audio: Audio, *, full: bool = False, short: bool = False) -> _Encoded:
+        features = window_features(audio, self._mel_bins, self._context, full=full, short=short)
         batch = ctranslate2.StorageView.from_array(np.ascontiguousarray(features.log_mel[np.newaxis]))
         output = np.asarray(self._whisper.encode(batch, to_cpu=True))
         return _Encoded(output, features.seconds, features.heard, features.full)

@@ -36,6 +36,8 @@ class HearingRequest:
     detect: bool
     last: bool
     """The utterance ends with this window: more freedom where the text looks wrong."""
+    short: bool = False
+    """Spare the encoder the silence behind the sound (``Engine.encode``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Hearing:
 
 def hear(request: HearingRequest, choose: LanguageChooser) -> Flow[Hearing]:
     """Encode, detect the language where that is open, decode and align."""
-    encoded: Encoded = yield Encode(request.audio)
+    encoded: Encoded = yield Encode(request.audio, short=request.short)
     guess: LanguageGuess | None = None
     if request.detect:
         guess = yield DetectLanguage(encoded)

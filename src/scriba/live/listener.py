@@ -334,6 +334,7 @@ class Listener:
             # Again at the end of each utterance: people change their language between sentences.
             detect=self._language.detects and (self._language.open or self._silent),
             last=final,
+            short=glance or effort.hurry,
         )
         return Work(kind, start, end, effort, request, self._language.choose)
 

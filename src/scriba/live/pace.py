@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-FULL_SECONDS = 1.0
+FULL_SECONDS = 0.7
 """Mean turnaround from which a further session would make the others late."""
 _SMOOTHING = 0.25
 _FORGET_SECONDS = 5.0
 
 
-_MOST_STRETCH = 4
+_MOST_STRETCH = 3
+_LONGEST_COMPANY, _COMPANY = 0.25, 0.5
 _STEPS_A_TURN = 2.0
 """Turnarounds that fit between two hearings of one stream: then the machine is busy and nobody waits long."""
 
@@ -59,6 +60,11 @@ class Pace:
             return AT_EASE
         wanted = round(_STEPS_A_TURN * self.turnaround / step)
         return Effort(hurry=True, stretch=max(1, min(wanted, _MOST_STRETCH)))
+
+    @property
+    def company(self) -> float:
+        """Seconds a decoding may wait for those of other streams: in a batch each costs a third."""
+        return min(_LONGEST_COMPANY, _COMPANY * self.turnaround) if self._under_way > self._workers else 0.0
 
     @property
     def full(self) -> bool:

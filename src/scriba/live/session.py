@@ -267,7 +267,11 @@ class LiveSession:
             return False
         try:
             self._future = self._scheduler.submit(
-                self._work.flow(), self._engine, priority=Priority.LIVE, cancel=self._cancel
+                self._work.flow(),
+                self._engine,
+                priority=Priority.LIVE,
+                cancel=self._cancel,
+                patience=self._pace.company,
             )
         except OverloadedError:
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._news.set)
