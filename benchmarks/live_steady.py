@@ -2,9 +2,9 @@
 
     python -m benchmarks.live_steady [--model NAME] [--minutes M] [--speed S] [--noise FILE]...
 
-``M`` minutes (30 else) of joined speech through one session, ``S`` times as fast as it was said (1 else); a line
-for every ``M``/10 minutes: the server's memory, the seconds by which it was behind, and the processor time of a
-minute of sound. Then two minutes each of silence, of white noise at -40 dB, and of every ``FILE``, a line for
+``M`` minutes (30 else) of joined speech through one session, ``S`` times as fast as it was said (1 else); a
+line for every ``M``/10 minutes: the server's memory, the seconds by which it was behind, and the processor
+time of a minute of sound. Then two minutes each of silence, of white noise at -40 dB, and of every ``FILE``, a line for
 each half: words (there should be none) and processor time, which must not grow.
 """
 
@@ -102,8 +102,9 @@ async def measure(process: psutil.Process, session: Session, name: str, parts: l
         done += seconds
         used = 60 * (after.user + after.system - before.user - before.system) / seconds
         sys.stdout.write(
-            f"{name}, minute {done / 60:5.1f}: {process.memory_info().rss / 1e6:6.0f} MB, settled words at most "
-            f"{session.late:5.2f} s late, {session.words - words:4d} words, {used:5.1f} s of processor a minute\n"
+            f"{name}, minute {done / 60:5.1f}: {process.memory_info().rss / 1e6:6.0f} MB, "
+            f"settled words at most {session.late:5.2f} s late, {session.words - words:4d} words, "
+            f"{used:5.1f} s of processor a minute\n"
         )
         sys.stdout.flush()
         session.late = 0.0

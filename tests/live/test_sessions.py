@@ -257,6 +257,43 @@ async def test_a_full_machine_refuses_before_the_old_ones_suffer(
             await service.open(LiveOptions(), PcmFormat())
 
 
+async def test_streams_of_a_full_machine_are_decoded_together(
+    tmp_path: Path, audio: NDArray[np.float32]
+) -> None:
+    engine = ByHeart(audio, cost=0.01, unsure=0.0)
+    scheduler = Scheduler(2)
+    service = LiveService(Engines(engine), scheduler, tmp_path, LIMITS)
+    await service.start()
+    try:
+        sessions = [await service.open(LiveOptions(), PcmFormat()) for _ in range(8)]
+        for session in sessions:
+            await send(session, pcm(audio[: 8 * RATE]))
+            session.finish()
+        for session in sessions:
+            await session.ended.wait()
+        texts = {(await service.record(session.id)).transcript.text for session in sessions}
+    finally:
+        await service.stop()
+        await asyncio.to_thread(scheduler.close)
+
+    assert texts == {"".join(word.text for word in ByHeart(audio[: 8 * RATE]).words).strip()}
+    assert sum(engine.batches) / len(engine.batches) > 1.5
+
+
+async def test_a_machine_that_was_full_takes_the_first_who_comes(
+    tmp_path: Path, audio: NDArray[np.float32]
+) -> None:
+    async with serving(tmp_path, audio, cost=0.9) as service:
+        session = await service.open(LiveOptions(), PcmFormat())
+        await send(session, pcm(audio[: 6 * RATE]))
+        async with asyncio.timeout(30):
+            while not service.full:
+                await asyncio.sleep(0.05)
+        await service.delete(session.id)
+        assert not service.full
+        await service.open(LiveOptions(), PcmFormat())
+
+
 async def test_more_audio_than_a_session_may_have(tmp_path: Path, audio: NDArray[np.float32]) -> None:
     async with serving(tmp_path, audio, replace(LIMITS, max_seconds=1.0)) as service:
         session = await service.open(LiveOptions(), PcmFormat())
