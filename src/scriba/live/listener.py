@@ -228,7 +228,7 @@ class Listener:
         bound = self._turns.position if mark is None else mark.at - 1
         at = self._tick
         step = round(self.options.settle.step * SAMPLE_RATE)
-        glance = self._glancing and at - self._start < _GLANCE_UNTIL * SAMPLE_RATE and not effort.hurry
+        glance = self._glancing and at - self._start < _GLANCE_UNTIL * SAMPLE_RATE and not effort.thrift
         if effort.hurry:
             at += max(0, (bound - at) // step) * step
             step *= effort.stretch
@@ -318,7 +318,7 @@ class Listener:
         options = self.options
         glance = kind is Kind.GLANCE
         start = max(self.window.start, self._beginning(self._start)) if glance else self.window.start
-        final = kind is Kind.FINAL and not effort.hurry
+        final = kind is Kind.FINAL and not effort.thrift
         request = HearingRequest(
             audio=self.window.sound(start, end),
             settled=() if glance else self.window.relative_words(),
@@ -326,7 +326,7 @@ class Listener:
             language=self._language.told,
             task=options.task,
             options=DecodingOptions(
-                beam_size=1 if glance or effort.hurry else options.beam_size,
+                beam_size=1 if glance or effort.thrift else options.beam_size,
                 initial_prompt=options.prompt,
                 hotwords=options.hotwords,
                 temperatures=(0.0, 0.4) if final else (0.0,),
@@ -334,7 +334,7 @@ class Listener:
             # Again at the end of each utterance: people change their language between sentences.
             detect=self._language.detects and (self._language.open or self._silent),
             last=final,
-            short=glance or effort.hurry,
+            short=glance or effort.thrift,
         )
         return Work(kind, start, end, effort, request, self._language.choose)
 
@@ -385,7 +385,7 @@ class Listener:
 
     def _trim(self, work: Work, hearing: Hearing) -> None:
         bounds = self.options.window
-        longest, least = bounds.hurried if work.effort.hurry else (bounds.longest, bounds.least)
+        longest, least = bounds.thrifty if work.effort.thrift else (bounds.longest, bounds.least)
         cut = self.window.trim(longest, least, work.end, hearing.language)
         if cut and hearing.decoded.avg_logprob < _HELPFUL:
             # The text before is shown to the model only while it went well.

@@ -84,12 +84,12 @@ class WindowBounds:
     """Seconds of sound that are heard together (docs/live.md has the measurements).
 
     A window grows to ``longest``; then its beginning is left behind, and at least ``least`` stay: with less
-    sound before them words are heard worse. ``hurried``: both of a machine that is full.
+    sound before them words are heard worse. ``thrifty``: both of a machine that is full.
     """
 
     longest: float = 16.0
     least: float = 9.0
-    hurried: tuple[float, float] = (12.0, 7.0)
+    thrifty: tuple[float, float] = (12.0, 7.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def read_options(meta: dict[str, Any]) -> tuple[LiveOptions, PcmFormat | None]:
             "language": LanguagePolicy(**language | {"allowed": tuple(language["allowed"])}),
             "settle": SettlePolicy(**own["settle"]),
             "endpoint": EndpointOptions(**own["endpoint"]),
-            "window": WindowBounds(**own["window"] | {"hurried": tuple(own["window"]["hurried"])}),
+            "window": WindowBounds(**own["window"] | {"thrifty": tuple(own["window"]["thrifty"])}),
         }
     )
     form = meta["form"]
