@@ -49,6 +49,8 @@ _HELPFUL = -0.7
 _GLANCE_STEP = 0.15
 """Seconds between the first looks at an utterance, by which somebody sees that they are heard."""
 _GLANCE_UNTIL = 0.8
+_GLANCE_WORDS, _GLANCE_TOKENS = 4.0, 12
+"""Words a second, and tokens in all, that may come of a first look."""
 _PLAIN = (
     "_speaking",
     "_silent",
@@ -330,6 +332,7 @@ class Listener:
                 initial_prompt=options.prompt,
                 hotwords=options.hotwords,
                 temperatures=(0.0, 0.4) if final else (0.0,),
+                max_new_tokens=_GLANCE_TOKENS if glance else None,
             ),
             # Again at the end of each utterance: people change their language between sentences.
             detect=self._language.detects and (self._language.open or self._silent),
@@ -344,7 +347,8 @@ class Listener:
         self._tail = ()
 
     def _take_glance(self, work: Work, hearing: Hearing, words: tuple[AlignedWord, ...]) -> None:
-        if is_shown(hearing, ()):
+        # Of so little sound a model makes anything; what nobody can say in the time it made up.
+        if is_shown(hearing, ()) and len(words) <= 1 + _GLANCE_WORDS * hearing.seconds:
             self._glancing = False
             self._tick = work.end + round(self.options.settle.step * SAMPLE_RATE)
             self._events.append(self._partial(words, work.end))
@@ -361,7 +365,11 @@ class Listener:
         shown = self._tail if is_shown(hearing, self.window.words[-20:]) else ()
         self._events.append(self._partial(shown, work.end))
         self._complete(whole=False)
-        self._trim(work, hearing)
+        if not self._tail and self._missed(work.end) >= _MISSED:
+            # The model took the pause before for the end: begin behind it.
+            self._begin_behind()
+        else:
+            self._trim(work, hearing)
 
     def _take_final(self, work: Work, hearing: Hearing, words: tuple[AlignedWord, ...]) -> None:
         mark = self._pause_at
@@ -373,15 +381,27 @@ class Listener:
             self._events.append(Withheld(suppressed))
         self._events.append(self._partial((), work.end))
         self._complete(whole=False)
-        last = self.window.words[-1].end if self.window.words else self.window.start / SAMPLE_RATE
+        missed = mark is not None and not withheld and self._missed(edge) >= _MISSED
         self._trim(work, hearing)
-        if kept and mark is not None and self._missed_again < 2:
-            missed = self._turns.voiced_seconds(round((last + 0.3) * SAMPLE_RATE), edge)
-            if missed >= _MISSED:
-                self._missed_again += 1
-                self._complete(whole=True)
-                self.window.begin(round((last + 0.05) * SAMPLE_RATE))
-                self._again = mark
+        if missed and self._missed_again < 2:
+            self._missed_again += 1
+            self._begin_behind()
+            self._again = mark
+
+    def _missed(self, until: int) -> float:
+        """Seconds of voice behind the last settled word."""
+        return self._turns.voiced_seconds(self._behind_last(0.3), until)
+
+    def _begin_behind(self) -> None:
+        """Hear what follows by itself."""
+        self._complete(whole=True)
+        self.window.begin(self._behind_last(0.05))
+
+    def _behind_last(self, seconds: float) -> int:
+        if not self.window.words:
+            return max(self.window.start, self._beginning(self._start))
+        behind = round((self.window.words[-1].end + seconds) * SAMPLE_RATE)
+        return max(behind, self._beginning(self._start))
 
     def _trim(self, work: Work, hearing: Hearing) -> None:
         bounds = self.options.window
