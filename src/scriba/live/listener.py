@@ -46,6 +46,8 @@ _MISSED = 1.0
 """Seconds of voice behind the last word from which words are taken to be missing."""
 _HELPFUL = -0.7
 """Mean log probability below which the text before is no help to what follows."""
+_SKIPPED = 6.0
+"""Seconds that a stream in a hurry hears at once, when it knows of the pause at their end."""
 _GLANCE_STEP = 0.15
 """Seconds between the first looks at an utterance, by which somebody sees that they are heard."""
 _GLANCE_UNTIL = 0.8
@@ -232,6 +234,9 @@ class Listener:
         step = round(self.options.settle.step * SAMPLE_RATE)
         glance = self._glancing and at - self._start < _GLANCE_UNTIL * SAMPLE_RATE and not effort.thrift
         if effort.hurry:
+            if mark is not None and bound - at < _SKIPPED * SAMPLE_RATE:
+                self._tick = mark.at  # how it went on is known already: it is heard to there
+                return None
             at += max(0, (bound - at) // step) * step
             step *= effort.stretch
         self._undo = {"_tick": self._tick, "_glancing": self._glancing}

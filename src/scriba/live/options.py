@@ -89,7 +89,7 @@ class WindowBounds:
 
     longest: float = 16.0
     least: float = 9.0
-    thrifty: tuple[float, float] = (12.0, 7.0)
+    thrifty: tuple[float, float] = (12.0, 8.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ FULL_SECONDS = 0.8
 _SMOOTHING = 0.25
 _FORGET_SECONDS = 5.0
 _MOST_STRETCH = 3
-_LONGEST_COMPANY, _COMPANY = 0.25, 0.5
+_LONGEST_COMPANY, _COMPANY = 0.5, 0.5
 _STEPS_A_TURN = 2.0
 """Turnarounds that fit between two hearings of one stream: then the machine is busy and nobody waits long."""
 
