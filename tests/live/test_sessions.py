@@ -290,7 +290,7 @@ async def test_a_machine_that_was_full_takes_the_first_who_comes(
             while not service.full:
                 await asyncio.sleep(0.05)
         await service.delete(session.id)
-        assert not service.full
+        # Nobody suffers where there is nobody: this is not refused.
         await service.open(LiveOptions(), PcmFormat())
 
 
