@@ -4,8 +4,8 @@
 
 ``M`` minutes (30 else) of joined speech through one session, ``S`` times as fast as it was said (1 else); a
 line for every ``M``/10 minutes: the server's memory, the seconds by which it was behind, and the processor
-time of a minute of sound. Then two minutes each of silence, of white noise at -40 dB, and of every ``FILE``, a
-line for each half: words (there should be none) and processor time, which must not grow.
+time of a minute of sound. Then two minutes each of silence, of white noise at -40 dB, and of every ``FILE``,
+a line for each half: words (there should be none) and processor time, which must not grow.
 """
 
 from __future__ import annotations
