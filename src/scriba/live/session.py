@@ -300,7 +300,7 @@ class LiveSession:
             return
         except EngineError:
             self._retries += 1
-            if work.kind is Kind.TICK:
+            if work.kind is not Kind.FINAL:
                 self._work = None  # later audio will tell
             elif self._retries >= _MOST_RETRIES:
                 raise
