@@ -21,9 +21,10 @@ from scriba.live.events import (
     SpeechPaused,
     SpeechStarted,
 )
-from scriba.live.listener import Kind, Listener
+from scriba.live.listener import Listener
 from scriba.live.options import EndpointOptions, LiveOptions
 from scriba.live.pace import Effort
+from scriba.live.work import Kind
 from tests.live.doubles import RATE, ByHeart, recording
 
 

@@ -6,36 +6,23 @@ the same decisions, however the audio came in and whenever it was interrupted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import Enum
 from typing import Any
 
 from scriba.domain.media import SAMPLE_RATE
-from scriba.domain.options import DecodingOptions
 from scriba.engine.port import AlignedWord, Audio
-from scriba.engine.steps import Flow
-from scriba.live.events import (
-    Flushed,
-    LanguageHeard,
-    LiveEvent,
-    Partial,
-    SegmentFinal,
-    Settled,
-    SpeechPaused,
-    SpeechStarted,
-    Withheld,
-)
-from scriba.live.hearing import Hearing, HearingRequest, LanguageChooser, hear
+from scriba.live.events import Flushed, LiveEvent, SpeechPaused, SpeechStarted, Withheld
+from scriba.live.hearing import Hearing
 from scriba.live.judging import judge
 from scriba.live.options import LiveOptions
 from scriba.live.pace import AT_EASE, Effort
-from scriba.live.phrasing import Phrasing, as_word
 from scriba.live.settle import is_shown, settled_count
 from scriba.live.snapshot import read_mark, read_words, written_mark, written_words
 from scriba.live.spoken import SpokenLanguage
+from scriba.live.telling import Telling
 from scriba.live.turns import Turns
 from scriba.live.voice import Mark, MarkKind
 from scriba.live.window import ListeningWindow, shifted
+from scriba.live.work import Kind, Work, glance_at, listen_to
 
 _MOST_SECONDS = 26.0
 _CONTEXT_GAP = 3.0
@@ -51,8 +38,8 @@ _SKIPPED = 6.0
 _GLANCE_STEP = 0.15
 """Seconds between the first looks at an utterance, by which somebody sees that they are heard."""
 _GLANCE_UNTIL = 0.8
-_GLANCE_WORDS, _GLANCE_TOKENS = 4.0, 12
-"""Words a second, and tokens in all, that may come of a first look."""
+_GLANCE_WORDS = 4.0
+"""Words a second that may come of a first look."""
 _PLAIN = (
     "_speaking",
     "_silent",
@@ -60,37 +47,9 @@ _PLAIN = (
     "_last_end",
     "_tick",
     "_glancing",
-    "_announced",
     "_missed_again",
     "_unheard",
 )
-
-
-class Kind(Enum):
-    """Why something is heard."""
-
-    GLANCE = "glance"
-    """The beginning of an utterance by itself: quick, and only to be shown."""
-    TICK = "tick"
-    """To say what seems to be said, and settle what is certain."""
-    FINAL = "final"
-    """The utterance has ended: everything is settled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Sound to be heard, from sample ``start`` to ``end``."""
-
-    kind: Kind
-    start: int
-    end: int
-    effort: Effort
-    request: HearingRequest
-    choose: LanguageChooser
-
-    def flow(self) -> Flow[Hearing]:
-        """What is to be done for it; begun anew by each call."""
-        return hear(self.request, self.choose)
 
 
 class Listener:
@@ -101,8 +60,7 @@ class Listener:
         self.window = ListeningWindow()
         self._language = SpokenLanguage(options.language, languages)
         self._turns = Turns(options.endpoint)
-        self._phrasing = Phrasing()
-        self._events: list[LiveEvent] = []
+        self._telling = Telling()
         self._speaking = False
         self._silent = True
         self._start = 0
@@ -113,7 +71,6 @@ class Listener:
         self._again: Mark | None = None
         self._unheard = True
         self._tail: tuple[AlignedWord, ...] = ()
-        self._announced: str | None = None
         self._missed_again = 0
         self._undo: dict[str, Any] = {}
         """What ``state`` says otherwise while work is under way: it would be lost with the process."""
@@ -160,7 +117,7 @@ class Listener:
             **{name: getattr(self, name) for name in _PLAIN},
             "window": self.window.state(),
             "turns": self._turns.state(),
-            "phrasing": self._phrasing.state(),
+            "telling": self._telling.state(),
             "language": self._language.state(),
             "tail": written_words(self._tail),
             "pause": written_mark(self._pause_at),
@@ -174,7 +131,7 @@ class Listener:
             setattr(self, name, state[name])
         self._turns.restore(state["turns"])
         self.window.restore(state["window"], self._turns.begins)
-        self._phrasing.restore(state["phrasing"])
+        self._telling.restore(state["telling"])
         self._language.restore(state["language"])
         self._tail = tuple(read_words(state["tail"]))
         self._pause_at = read_mark(state["pause"])
@@ -182,12 +139,11 @@ class Listener:
 
     @property
     def has_events(self) -> bool:
-        return bool(self._events)
+        return bool(self._telling)
 
     def events(self) -> list[LiveEvent]:
         """What happened since the last call, in order."""
-        events, self._events = self._events, []
-        return events
+        return self._telling.take()
 
     def next_work(self, effort: Effort = AT_EASE) -> Work | None:
         """What to hear now; None while there is nothing. ``effort``: what the machine has room for."""
@@ -250,7 +206,7 @@ class Listener:
     def _pass_mark(self, mark: Mark, effort: Effort) -> Work | None:
         match mark.kind:
             case MarkKind.FLUSH:
-                self._events.append(Flushed(round(mark.edge / SAMPLE_RATE, 3)))
+                self._telling.tell(Flushed(round(mark.edge / SAMPLE_RATE, 3)))
             case MarkKind.START:
                 self._begin(mark)
             case MarkKind.RESUME:
@@ -296,7 +252,7 @@ class Listener:
         self._unheard = self._glancing = True
         self._again = None
         self._tick = mark.edge + round(self.options.settle.first * SAMPLE_RATE)
-        self._events.append(SpeechStarted(round(mark.edge / SAMPLE_RATE, 3)))
+        self._telling.tell(SpeechStarted(round(mark.edge / SAMPLE_RATE, 3)))
 
     def _beginning(self, edge: int) -> int:
         """Where the sound of an utterance begins."""
@@ -315,39 +271,20 @@ class Listener:
     def _end(self, mark: Mark) -> None:
         self._speaking, self._silent = False, True
         self._last_end = mark.edge
-        self._complete(whole=True)
-        self._events.append(SpeechPaused(round(mark.edge / SAMPLE_RATE, 3)))
+        self._telling.complete(whole=True)
+        self._telling.tell(SpeechPaused(round(mark.edge / SAMPLE_RATE, 3)))
 
     def _work(self, kind: Kind, end: int, effort: Effort) -> Work:
         most = self.window.start + round(_MOST_SECONDS * SAMPLE_RATE)
         if end > most:  # cannot be while words are settled; sound that yields none must not grow for ever
             self._cut(end - round(self.options.window.least * SAMPLE_RATE))
-        options = self.options
-        glance = kind is Kind.GLANCE
-        start = max(self.window.start, self._beginning(self._start)) if glance else self.window.start
-        final = kind is Kind.FINAL and not effort.thrift
-        request = HearingRequest(
-            audio=self.window.sound(start, end),
-            settled=() if glance else self.window.relative_words(),
-            previous=() if glance else self.window.prompt,
-            language=self._language.told,
-            task=options.task,
-            options=DecodingOptions(
-                beam_size=1 if glance or effort.thrift else options.beam_size,
-                initial_prompt=options.prompt,
-                hotwords=options.hotwords,
-                temperatures=(0.0, 0.4) if final else (0.0,),
-                max_new_tokens=_GLANCE_TOKENS if glance else None,
-            ),
-            # Again at the end of each utterance: people change their language between sentences.
-            detect=self._language.detects and (self._language.open or self._silent),
-            last=final,
-            short=glance or effort.thrift,
-        )
-        return Work(kind, start, end, effort, request, self._language.choose)
+        if kind is Kind.GLANCE:
+            start = max(self.window.start, self._beginning(self._start))
+            return glance_at(self.window, start, end, self.options, self._language)
+        return listen_to(kind, self.window, end, effort, self.options, self._language, silent=self._silent)
 
     def _cut(self, sample: int) -> None:
-        self._complete(whole=True)
+        self._telling.complete(whole=True)
         self.window.begin(sample)
         self._tail = ()
 
@@ -356,7 +293,7 @@ class Listener:
         if is_shown(hearing, ()) and len(words) <= 1 + _GLANCE_WORDS * hearing.seconds:
             self._glancing = False
             self._tick = work.end + round(self.options.settle.step * SAMPLE_RATE)
-            self._events.append(self._partial(words, work.end))
+            self._telling.show(words, work.end)
 
     def _take_tick(self, work: Work, hearing: Hearing, words: tuple[AlignedWord, ...]) -> None:
         count = 0
@@ -368,8 +305,8 @@ class Listener:
         # A pause was heard through to the last word.
         self._unheard = not (self._silent and words and not self._tail)
         shown = self._tail if is_shown(hearing, self.window.words[-20:]) else ()
-        self._events.append(self._partial(shown, work.end))
-        self._complete(whole=False)
+        self._telling.show(shown, work.end)
+        self._telling.complete(whole=False)
         if not self._tail and self._missed(work.end) >= _MISSED:
             # The model took the pause before for the end: begin behind it.
             self._begin_behind()
@@ -383,9 +320,9 @@ class Listener:
         self._settle(kept, hearing)
         self._tail = ()
         for suppressed in withheld:
-            self._events.append(Withheld(suppressed))
-        self._events.append(self._partial((), work.end))
-        self._complete(whole=False)
+            self._telling.tell(Withheld(suppressed))
+        self._telling.show((), work.end)
+        self._telling.complete(whole=False)
         missed = mark is not None and not withheld and self._missed(edge) >= _MISSED
         self._trim(work, hearing)
         if missed and self._missed_again < 2:
@@ -399,7 +336,7 @@ class Listener:
 
     def _begin_behind(self) -> None:
         """Hear what follows by itself."""
-        self._complete(whole=True)
+        self._telling.complete(whole=True)
         self.window.begin(self._behind_last(0.05))
 
     def _behind_last(self, seconds: float) -> int:
@@ -417,31 +354,5 @@ class Listener:
             self.window.prompt = ()
 
     def _settle(self, words: tuple[AlignedWord, ...], hearing: Hearing) -> None:
-        if not words:
-            return
-        if self._announced != hearing.language:
-            self._announced = hearing.language
-            probability = 1.0
-            if hearing.guess is not None:
-                probability = dict(hearing.guess.probabilities).get(hearing.language, 0.0)
-            self._events.append(LanguageHeard(hearing.language, round(probability, 4)))
         earliest = self.window.words[-1].end if self.window.words else 0.0
-        placed: list[AlignedWord] = []
-        for word in words:
-            start = max(word.start, earliest)
-            earliest = max(start, word.end)
-            placed.append(replace(word, start=round(start, 3), end=round(earliest, 3)))
-        self.window.words.extend(placed)
-        self._phrasing.add(placed)
-        self._events.append(Settled(tuple(as_word(word) for word in placed), hearing.language))
-
-    def _complete(self, *, whole: bool) -> None:
-        segments = self._phrasing.complete(self._announced or "en", whole=whole)
-        self._events += [SegmentFinal(segment) for segment in segments]
-
-    def _partial(self, words: tuple[AlignedWord, ...], end: int) -> Partial:
-        at = round(end / SAMPLE_RATE, 3)
-        if not words:
-            return Partial(at, at, "")
-        text = "".join(word.text for word in words)
-        return Partial(round(words[0].start, 3), round(words[-1].end, 3), text)
+        self.window.words.extend(self._telling.settle(words, earliest, hearing))

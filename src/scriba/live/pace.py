@@ -79,4 +79,5 @@ class Pace:
     def ended(self, began: float) -> None:
         self._under_way -= 1
         self._last = self._clock()
-        self._turnaround += _SMOOTHING * (self._last - began - self._turnaround)
+        took = self._last - began
+        self._turnaround += (_SMOOTHING if self._turnaround else 0.5) * (took - self._turnaround)

@@ -26,12 +26,12 @@ from scriba.engine.port import Engine
 from scriba.engine.scheduler import Priority, Scheduler
 from scriba.live.events import Lag
 from scriba.live.hearing import Hearing
-from scriba.live.listener import Kind, Work
 from scriba.live.numbered import Acknowledged, Failed, Numbered
 from scriba.live.outbox import Outbox
 from scriba.live.pace import AT_EASE, Pace
 from scriba.live.state import TAKES_AUDIO, WORKING, SessionState, take_edge
 from scriba.live.stream import FINISH, FLUSH, LiveStream
+from scriba.live.work import Kind, Work
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)

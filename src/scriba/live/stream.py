@@ -20,10 +20,11 @@ from scriba.domain.media import SAMPLE_RATE
 from scriba.live.events import DURABLE, Partial
 from scriba.live.hearing import Hearing
 from scriba.live.journal import Journal, Logged, audio_blocks
-from scriba.live.listener import Listener, Work
+from scriba.live.listener import Listener
 from scriba.live.numbered import Finished, Numbered, SessionEvent
 from scriba.live.options import LiveOptions
 from scriba.live.pace import Effort
+from scriba.live.work import Work
 
 FLUSH, FINISH, FRAME = "flush", "finish", "frame"
 _MOST_REPLAYED = 10 * SAMPLE_RATE
