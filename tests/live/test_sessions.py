@@ -277,7 +277,7 @@ async def test_streams_of_a_full_machine_are_decoded_together(
         await asyncio.to_thread(scheduler.close)
 
     assert texts == {"".join(word.text for word in ByHeart(audio[: 8 * RATE]).words).strip()}
-    assert sum(engine.batches) / len(engine.batches) > 1.5
+    assert max(engine.batches) >= 3
 
 
 async def test_a_machine_that_was_full_takes_the_first_who_comes(
