@@ -4,19 +4,22 @@
 
 ``M`` minutes of joined speech a stream (two of them else); the number of streams goes up until the 95th
 percentile of the lag passes 2 s. Lag is the moment at which a settled word arrives less that at which its
-last sample was sent. The offline error is that of the same server for the same recording as a file.
+last sample was sent. The offline error is that of the same server for the same recording as a file. Then the
+same for whisper_streaming's policy with the same weights (``benchmarks.local_agreement``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ import psutil
 from websockets.asyncio.client import connect
 
 from benchmarks.arguments import Arguments, parse, run
+from benchmarks.local_agreement import load_model
+from benchmarks.local_agreement import run_streams as run_local_agreement
 from benchmarks.recordings import Samples, Speech, join, long_readings, write_wav
 from benchmarks.rounds import percentile, say
 from benchmarks.scores import score_english
@@ -153,7 +158,7 @@ def offline(server: Server, speeches: Sequence[Speech]) -> float:
     return score.wer
 
 
-def _joined(parts: Sequence[Speech], seconds: float) -> Speech:
+def joined(parts: Sequence[Speech], seconds: float) -> Speech:
     """Whole readings, one after the other, of about so many seconds."""
     chosen = [*join(parts, seconds)]
     text = " ".join(part.text or "" for part in chosen)
@@ -166,7 +171,7 @@ def measure(arguments: Arguments) -> Section:
     parts = long_readings()
     speeches = [part for part in parts if part.text is not None and part.seconds < 70.0][:1]
     if not arguments.quick:
-        speeches = [_joined(parts, seconds)]
+        speeches = [joined(parts, seconds)]
     for model in arguments.models:
         settings = {"live__max_sessions": "64"} | dict(arguments.settings)
         with Server(find_weights(model), settings) as server:
@@ -181,11 +186,32 @@ def measure(arguments: Arguments) -> Section:
                 say(json.dumps(row))
                 if row["p95"] > _TOO_LATE:
                     break
+        _measure_baseline(section, model, speeches, base, arguments)
     section.notes += [
         "Lag: arrival of a settled word less the moment its last sample was sent, by the word's own end.",
         "Changed: words of a partial that stood otherwise in the next, of all that were shown.",
     ]
     return section
+
+
+def _measure_baseline(
+    section: Section, model: str, speeches: Sequence[Speech], base: float, arguments: Arguments
+) -> None:
+    """whisper_streaming's policy with the same weights, without sockets between."""
+    if find_spec("faster_whisper") is None:
+        section.notes.append("faster-whisper is not installed: no baseline.")
+        return
+    engine = load_model(find_weights(model).folder, threads=1, workers=len(os.sched_getaffinity(0)))
+    for count in _QUICK_COUNTS if arguments.quick else COUNTS:
+        say(f"{model}, local agreement: {count} streams")
+        chosen = [speeches[index % len(speeches)] for index in range(count)]
+        streamed = run_local_agreement(engine, [speech.samples for speech in chosen])
+        heard = [Heard(lags=own.lags, words=own.words) for own in streamed]
+        row = _row(f"{model}, local agreement", count, heard, speeches, base)
+        section.rows.append(row)
+        say(json.dumps(row))
+        if row["p95"] > _TOO_LATE:
+            return
 
 
 def _row(

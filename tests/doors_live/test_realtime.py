@@ -159,6 +159,20 @@ async def test_logprobs_are_told_when_asked_for(serve_sound: Serve, audio: NDArr
     assert all(own.logprob <= 0 for own in delta.logprobs)
 
 
+async def test_long_silence_is_told_and_committed(serve_sound: Serve) -> None:
+    detection = {"type": "server_vad", "idle_timeout_ms": 5000}
+    async with session(serve_sound()) as connection:
+        updated = await configure(connection, turn_detection=detection)
+        assert updated.session.audio.input.turn_detection.idle_timeout_ms == 5000
+        await append(connection, bytes(24_000 * 2 * 12))
+        events = await until(connection, "conversation.item.added", 2)
+
+    timeouts = [event for event in events if event.type == "input_audio_buffer.timeout_triggered"]
+    committed = [event for event in events if event.type == "input_audio_buffer.committed"]
+    assert [(own.audio_start_ms, own.audio_end_ms) for own in timeouts] == [(0, 5000), (5000, 10_000)]
+    assert [own.item_id for own in timeouts] == [own.item_id for own in committed]
+
+
 @pytest.mark.parametrize(
     ("session_", "param"),
     [
@@ -174,6 +188,13 @@ async def test_logprobs_are_told_when_asked_for(serve_sound: Serve, audio: NDArr
         (
             {"type": "transcription", "audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}},
             "session.audio.input.turn_detection.type",
+        ),
+        (
+            {
+                "type": "transcription",
+                "audio": {"input": {"turn_detection": {"type": "server_vad", "idle_timeout_ms": 10}}},
+            },
+            "session.audio.input.turn_detection.idle_timeout_ms",
         ),
         (
             {"type": "transcription", "audio": {"input": {"format": {"type": "audio/pcm", "rate": 16000}}}},

@@ -21,8 +21,10 @@ from scriba.live.events import (
     SpeechPaused,
     SpeechStarted,
 )
-from scriba.live.listener import Kind, Listener
+from scriba.live.listener import Listener
 from scriba.live.options import EndpointOptions, LiveOptions
+from scriba.live.pace import Effort
+from scriba.live.work import Kind
 from tests.live.doubles import RATE, ByHeart, recording
 
 
@@ -116,6 +118,35 @@ def test_a_restart_at_any_step_changes_nothing(audio: NDArray[np.float32], every
     assert restarted == usual
 
 
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_a_restart_while_something_is_heard_loses_nothing(audio: NDArray[np.float32], every: int) -> None:
+    """The process ends between the asking and the answer: what was asked for is asked for again."""
+    engine = ByHeart(audio)
+    listener = Listener(LiveOptions(), frozenset({"en"}))
+    events: list[LiveEvent] = []
+    asked = 0
+    for start in range(0, len(audio), 1600):
+        listener.hear(audio[start : start + 1600])
+        if start + 1600 >= len(audio):
+            listener.end_utterance()
+        while (work := listener.next_work()) is not None:
+            events += listener.events()
+            asked += 1
+            if asked % (every + 1) == 0:
+                state = listener.state()
+                listener = Listener(LiveOptions(), frozenset({"en"}))
+                listener.restore(state)
+                listener.hear(audio[listener.received : start + 1600])
+                if start + 1600 >= len(audio):
+                    listener.end_utterance()
+                continue
+            listener.take(work, run_inline(work.flow(), engine))
+            events += listener.events()
+    events += listener.events()
+
+    assert text([(0.0, event) for event in events]) == "".join(word.text for word in engine.words)
+
+
 def test_silence_costs_nothing_and_says_nothing() -> None:
     noise = np.random.default_rng(1).normal(0, 1e-3, 30 * RATE).astype(np.float32)
     listener = Listener(LiveOptions(), frozenset({"en"}))
@@ -198,7 +229,7 @@ def test_in_a_hurry_fewer_hearings_settle_the_same_words(audio: NDArray[np.float
             listener.hear(audio[start : start + 3 * RATE])
             if start + 3 * RATE >= len(audio):
                 listener.end_utterance()
-            while (work := listener.next_work(hurry=hurry)) is not None:
+            while (work := listener.next_work(Effort(hurry=hurry))) is not None:
                 listener.take(work, run_inline(work.flow(), engine))
             events += listener.events()
         hearings.append(len(engine.requests))

@@ -164,6 +164,43 @@ async def test_a_server_that_ends_in_between_changes_nothing(
     assert [own.event for own in events] == [own.event for own in kept(usual)]
 
 
+@pytest.mark.parametrize("rate", [16_000, 24_000, 48_000])
+async def test_a_restart_decodes_only_what_is_still_needed(
+    tmp_path: Path, audio: NDArray[np.float32], rate: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After ten minutes of silence: the same samples as before, without going through them again."""
+    from scriba.audio.live_pcm import LivePcm
+
+    form = PcmFormat(sample_rate=rate)
+    places = np.arange(0, len(audio) - 1, 16_000 / rate)
+    speech = (np.interp(places, np.arange(len(audio)), audio) * 32767).astype("<i2").tobytes()
+    async with serving(tmp_path, audio) as service:
+        session = await service.open(LiveOptions(), form)
+        outbox = session.attach()
+        await send(session, bytes(rate * 2 * 60), 500_000)
+        await send(session, speech[: rate * 2])
+        await acknowledged(outbox, rate * 2 * 61)
+        ring = session._stream.listener.window.audio
+        usual = ring.slice(61 * RATE - RATE // 2, 61 * RATE - RATE // 4)
+    decoded = 0
+    push = LivePcm.push
+
+    def counted(self: LivePcm, data: bytes) -> NDArray[np.float32]:
+        nonlocal decoded
+        decoded += len(data)
+        return push(self, data)
+
+    monkeypatch.setattr(LivePcm, "push", counted)
+    async with serving(tmp_path, audio) as service:
+        session = await service.resume(session.id)
+        listener = session._stream.listener
+        assert abs(listener.received - 61 * RATE) < 100
+        again = listener.window.audio.slice(61 * RATE - RATE // 2, 61 * RATE - RATE // 4)
+
+    assert np.array_equal(again, usual)
+    assert decoded < rate * 2 * 15
+
+
 async def test_a_session_without_its_client_is_finished_after_a_while(
     tmp_path: Path, audio: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +255,43 @@ async def test_a_full_machine_refuses_before_the_old_ones_suffer(
                 await asyncio.sleep(0.05)
         with pytest.raises(OverloadedError, match="The machine is full"):
             await service.open(LiveOptions(), PcmFormat())
+
+
+async def test_streams_of_a_full_machine_are_decoded_together(
+    tmp_path: Path, audio: NDArray[np.float32]
+) -> None:
+    engine = ByHeart(audio, cost=0.01, unsure=0.0)
+    scheduler = Scheduler(2)
+    service = LiveService(Engines(engine), scheduler, tmp_path, LIMITS)
+    await service.start()
+    try:
+        sessions = [await service.open(LiveOptions(), PcmFormat()) for _ in range(8)]
+        for session in sessions:
+            await send(session, pcm(audio[: 8 * RATE]))
+            session.finish()
+        for session in sessions:
+            await session.ended.wait()
+        texts = {(await service.record(session.id)).transcript.text for session in sessions}
+    finally:
+        await service.stop()
+        await asyncio.to_thread(scheduler.close)
+
+    assert texts == {"".join(word.text for word in ByHeart(audio[: 8 * RATE]).words).strip()}
+    assert max(engine.batches) >= 3
+
+
+async def test_a_machine_that_was_full_takes_the_first_who_comes(
+    tmp_path: Path, audio: NDArray[np.float32]
+) -> None:
+    async with serving(tmp_path, audio, cost=0.9) as service:
+        session = await service.open(LiveOptions(), PcmFormat())
+        await send(session, pcm(audio[: 6 * RATE]))
+        async with asyncio.timeout(30):
+            while not service.full:
+                await asyncio.sleep(0.05)
+        await service.delete(session.id)
+        # Nobody suffers where there is nobody: this is not refused.
+        await service.open(LiveOptions(), PcmFormat())
 
 
 async def test_more_audio_than_a_session_may_have(tmp_path: Path, audio: NDArray[np.float32]) -> None:

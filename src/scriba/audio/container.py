@@ -84,7 +84,7 @@ def open_live_container(stream: ByteStream) -> InputContainer:
     Raises:
         UnsupportedMediaError: they are no media of a kind in ``CONTAINERS``.
     """
-    options = _options() | {"probesize": str(_LIVE_PROBE_BYTES), "analyzeduration": "0", "fflags": "nobuffer"}
+    options = _options() | {"probesize": str(_LIVE_PROBE_BYTES), "analyzeduration": "0"}
     try:
         return av.open(
             stream,

@@ -20,7 +20,7 @@ from scriba.domain.media import SAMPLE_RATE
 
 LOWEST_RATE, HIGHEST_RATE = 4_000, 192_000
 MOST_CHANNELS = 8
-_PIECES_A_SECOND = 50
+PIECES_A_SECOND = 50
 
 
 class PcmEncoding(StrEnum):
@@ -70,7 +70,7 @@ class LivePcm:
 
     def __init__(self, form: PcmFormat) -> None:
         self._form = form
-        self._piece = max(1, form.sample_rate // _PIECES_A_SECOND) * form.frame_bytes
+        self._piece = max(1, form.sample_rate // PIECES_A_SECOND) * form.frame_bytes
         self._rest = b""
         self._resampler = (
             AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)

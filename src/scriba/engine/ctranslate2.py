@@ -124,8 +124,8 @@ class CTranslate2Engine:
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
-    def encode(self, audio: Audio, *, full: bool = False) -> _Encoded:
-        features = window_features(audio, self._mel_bins, self._context, full=full)
+    def encode(self, audio: Audio, *, full: bool = False, short: bool = False) -> _Encoded:
+        features = window_features(audio, self._mel_bins, self._context, full=full, short=short)
         output = self._silence.behind(self._encode(features.log_mel), features)
         return _Encoded(output, features.seconds, features.heard, features.full)
 

@@ -89,9 +89,9 @@ class FakeEngine:
             compute_type="none",
         )
 
-    def encode(self, audio: Audio, *, full: bool = False) -> FakeEncoded:
+    def encode(self, audio: Audio, *, full: bool = False, short: bool = False) -> FakeEncoded:
         time.sleep(self.cost)
-        return FakeEncoded(audio, len(audio) / 16_000, full or not self.short_context)
+        return FakeEncoded(audio, len(audio) / 16_000, full or not (short or self.short_context))
 
     def detect_language(self, encoded: Encoded) -> LanguageGuess:
         return self.guess(_mine(encoded))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scriba.domain.errors import EngineError
 from scriba.domain.media import SAMPLE_RATE
-from scriba.engine.context import FULL_FRAMES, ContextPolicy
+from scriba.engine.context import FULL_FRAMES, ContextMode, ContextPolicy
 from scriba.engine.logmel import HOP, log_mel
 from scriba.engine.port import WINDOW_SAMPLES, Audio
 
@@ -28,7 +28,9 @@ class Features:
     full: bool
 
 
-def window_features(audio: Audio, mel_bins: int, policy: ContextPolicy, *, full: bool) -> Features:
+def window_features(
+    audio: Audio, mel_bins: int, policy: ContextPolicy, *, full: bool, short: bool = False
+) -> Features:
     """
     Raises:
         EngineError: the window is empty or longer than 30 s.
@@ -36,6 +38,8 @@ def window_features(audio: Audio, mel_bins: int, policy: ContextPolicy, *, full:
     if not 0 < len(audio) <= WINDOW_SAMPLES:
         raise EngineError(f"A window holds 1 to {WINDOW_SAMPLES} samples, not {len(audio)}.")
     seconds = len(audio) / SAMPLE_RATE
+    if short:
+        policy = replace(policy, mode=ContextMode.FIT)
     context = FULL_FRAMES if full else policy.frames_for(seconds)
     frames = FULL_FRAMES if full else policy.encoded_frames(seconds)
     whole = log_mel(audio, mel_bins)

@@ -138,12 +138,13 @@ class Engine(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
-    def encode(self, audio: Audio, *, full: bool = False) -> Encoded:
+    def encode(self, audio: Audio, *, full: bool = False, short: bool = False) -> Encoded:
         """Run the encoder over one window.
 
         Args:
             audio: shape ``(n,)`` with ``0 < n <= WINDOW_SAMPLES``.
             full: over the whole 30 s, where the engine would otherwise spare itself the silence.
+            short: spare it the silence also with a model that hears a little worse so.
         """
         ...
 

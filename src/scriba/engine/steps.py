@@ -28,10 +28,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encode:
-    """Result: ``Encoded``. ``full`` as in ``Engine.encode``."""
+    """Result: ``Encoded``. ``full`` and ``short`` as in ``Engine.encode``."""
 
     audio: Audio
     full: bool = False
+    short: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,8 +81,8 @@ def perform(engine: Engine, steps: Sequence[Step]) -> list[Result]:
 
 def _perform_alone(engine: Engine, step: Step) -> Result:
     match step:
-        case Encode(audio, full):
-            return engine.encode(audio, full=full)
+        case Encode(audio, full, short):
+            return engine.encode(audio, full=full, short=short)
         case DetectLanguage(encoded):
             return engine.detect_language(encoded)
         case Decode(encoded, request):

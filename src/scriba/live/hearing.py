@@ -36,6 +36,8 @@ class HearingRequest:
     detect: bool
     last: bool
     """The utterance ends with this window: more freedom where the text looks wrong."""
+    short: bool = False
+    """Spare the encoder the silence behind the sound (``Engine.encode``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,12 @@ class Hearing:
 
 def hear(request: HearingRequest, choose: LanguageChooser) -> Flow[Hearing]:
     """Encode, detect the language where that is open, decode and align."""
-    encoded: Encoded = yield Encode(request.audio)
+    encoded: Encoded = yield Encode(request.audio, short=request.short)
     guess: LanguageGuess | None = None
     if request.detect:
         guess = yield DetectLanguage(encoded)
     language = request.language if request.language is not None else choose(guess)
-    decoding = DecodeRequest(language, request.task, request.options, 0.0, request.previous)
+    decoding = DecodeRequest(language, request.task, request.options, 0.0, request.previous, words=True)
     decoded: Decoded
     if request.last:
         decoded = yield from decode_with_fallback(encoded, decoding)

@@ -14,6 +14,8 @@ from scriba.transcribe.text import normalise
 
 _SECONDS_A_WORD = 0.4
 """Seconds off that weigh as much as a wrong word."""
+_OVERLAP = 0.6
+"""Seconds by which a word may lie within what is settled: times of two hearings differ by so much."""
 
 
 def behind(words: Sequence[AlignedWord], settled: Sequence[AlignedWord]) -> int:
@@ -31,8 +33,12 @@ def behind(words: Sequence[AlignedWord], settled: Sequence[AlignedWord]) -> int:
     end = settled[-1].end
 
     def cost(cut: int) -> float:
-        before = abs(words[cut - 1].end - end) if cut else 0.0
-        return costs[cut] + before / _SECONDS_A_WORD
+        place = words[cut - 1].end if cut else min(end, words[0].start) if words else end
+        return costs[cut] + abs(place - end) / _SECONDS_A_WORD
 
     # Among equals the later: a word must not be said twice.
-    return min(range(len(words), -1, -1), key=cost)
+    cut = min(range(len(words), -1, -1), key=cost)
+    # A hearing that lost its way may have nothing but what was said long ago.
+    while cut < len(words) and words[cut].end < end - _OVERLAP:
+        cut += 1
+    return cut

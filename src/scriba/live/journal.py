@@ -136,11 +136,13 @@ def read_controls(folder: Path) -> tuple[Control, ...]:
     return tuple(Control(line["kind"], line["at"], line.get("frame")) for line in _lines(folder / "controls"))
 
 
-def audio_blocks(folder: Path, end: int, stops: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-    """The client's bytes up to ``end``, each block with the offset behind it; no block crosses a stop."""
-    position = 0
+def audio_blocks(folder: Path, start: int, end: int, stops: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """The client's bytes from ``start`` to ``end``, each block with the offset behind it; no block crosses a
+    stop."""
+    position = start
     bounds = [*sorted({stop for stop in stops if 0 < stop < end}), end]
     with (folder / "audio").open("rb") as file:
+        file.seek(start)
         for bound in bounds:
             while position < bound:
                 data = file.read(min(_BLOCK, bound - position))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from scriba.domain.options import LanguagePolicy
@@ -17,6 +17,9 @@ class Delay(StrEnum):
     MEDIUM = "medium"
     HIGH = "high"
     XHIGH = "xhigh"
+
+
+_LEAST_CLEAR = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,19 @@ class SettlePolicy:
     agreed_clear: float = 0.3
     patience: float = 1.5
 
+    def at(self, stretch: int) -> SettlePolicy:
+        """The same when hearings are ``stretch`` steps apart: what is waited longer for a hearing is waited
+        less for evidence, down to a bound."""
+        longer = (stretch - 1) * self.step
+        if not longer:
+            return self
+        clear = max(min(self.clear, _LEAST_CLEAR), self.clear - longer / 2)
+        return replace(self, clear=clear, patience=max(clear, self.patience - longer))
+
     @classmethod
     def for_delay(cls, delay: Delay) -> SettlePolicy:
-        """By measurement: sooner costs words, later brings few."""
+        """``low`` is chosen by measurement; the others trade seconds for words (``benchmarks.live_policy``
+        measures each)."""
         return _BY_DELAY[delay]
 
 
@@ -68,6 +81,19 @@ class EndpointOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowBounds:
+    """Seconds of sound that are heard together (docs/live.md has the measurements).
+
+    A window grows to ``longest``; then its beginning is left behind, and at least ``least`` stay: with less
+    sound before them words are heard worse. ``thrifty``: both of a machine that is full.
+    """
+
+    longest: float = 16.0
+    least: float = 9.0
+    thrifty: tuple[float, float] = (12.0, 8.0)
+
+
+@dataclass(frozen=True, slots=True)
 class LiveOptions:
     """One session. ``model`` None means the server's default."""
 
@@ -76,8 +102,9 @@ class LiveOptions:
     language: LanguagePolicy = field(default_factory=LanguagePolicy)
     settle: SettlePolicy = field(default_factory=SettlePolicy)
     endpoint: EndpointOptions = field(default_factory=EndpointOptions)
+    window: WindowBounds = field(default_factory=WindowBounds)
     prompt: str | None = None
     hotwords: str | None = None
     beam_size: int = 5
-    """Width of the search when an utterance is decoded for the last time; until then it is greedy."""
+    """Width of the search while the machine has room; else, and for the first look, it is greedy."""
     guards: bool = True

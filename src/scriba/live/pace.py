@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-FULL_SECONDS = 1.0
+FULL_SECONDS = 0.8
 """Mean turnaround from which a further session would make the others late."""
 _SMOOTHING = 0.25
 _FORGET_SECONDS = 5.0
+_MOST_STRETCH = 3
+_LONGEST_COMPANY, _COMPANY = 0.5, 0.5
+_STEPS_A_TURN = 2.0
+"""Turnarounds that fit between two hearings of one stream: then the machine is busy and nobody waits long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What the machine has room for, for one stream.
+
+    ``hurry``: leave out hearings that later audio makes needless. ``thrift``: others wait, too: decode
+    greedily, and less sound at once. ``stretch``: every so many steps something is heard.
+    """
+
+    hurry: bool = False
+    thrift: bool = False
+    stretch: int = 1
+
+
+AT_EASE = Effort()
 
 
 class Pace:
@@ -28,12 +49,27 @@ class Pace:
             self._turnaround = 0.0
         return self._turnaround
 
-    def hurry(self, step: float) -> bool:
-        """Whether a session should leave out hearings: others wait, or one takes longer than its step."""
-        return self._under_way > self._workers or self.turnaround > step
+    @property
+    def crowded(self) -> bool:
+        """Whether hearings wait for others."""
+        return self._under_way > self._workers
+
+    def effort(self, step: float) -> Effort:
+        """What may be spent on a stream that is heard every ``step`` seconds while there is room."""
+        late = self.turnaround > step
+        if not self.crowded:
+            return Effort(hurry=late, thrift=self.turnaround > _STEPS_A_TURN * step)
+        wanted = round(_STEPS_A_TURN * self.turnaround / step)
+        return Effort(hurry=True, thrift=True, stretch=max(1, min(wanted, _MOST_STRETCH)))
+
+    @property
+    def company(self) -> float:
+        """Seconds a decoding may wait for those of other streams: in a batch each costs a third."""
+        return min(_LONGEST_COMPANY, _COMPANY * self.turnaround) if self.crowded else 0.0
 
     @property
     def full(self) -> bool:
+        """Whether one more stream would make the others late."""
         return self.turnaround > FULL_SECONDS
 
     def began(self) -> float:
@@ -43,4 +79,5 @@ class Pace:
     def ended(self, began: float) -> None:
         self._under_way -= 1
         self._last = self._clock()
-        self._turnaround += _SMOOTHING * (self._last - began - self._turnaround)
+        took = self._last - began
+        self._turnaround += (_SMOOTHING if self._turnaround else 0.5) * (took - self._turnaround)

@@ -11,7 +11,7 @@ from scriba.domain.transcript import Segment, Suppressed, Task, Transcript, Word
 from scriba.live.events import LanguageHeard, SegmentFinal, Settled, Withheld
 from scriba.live.journal import Logged
 from scriba.live.numbered import Finished
-from scriba.live.options import EndpointOptions, LiveOptions, SettlePolicy
+from scriba.live.options import EndpointOptions, LiveOptions, SettlePolicy, WindowBounds
 
 
 def write_options(options: LiveOptions) -> dict[str, Any]:
@@ -30,6 +30,7 @@ def read_options(meta: dict[str, Any]) -> tuple[LiveOptions, PcmFormat | None]:
             "language": LanguagePolicy(**language | {"allowed": tuple(language["allowed"])}),
             "settle": SettlePolicy(**own["settle"]),
             "endpoint": EndpointOptions(**own["endpoint"]),
+            "window": WindowBounds(**own["window"] | {"thrifty": tuple(own["window"]["thrifty"])}),
         }
     )
     form = meta["form"]

@@ -101,7 +101,8 @@ class LiveService:
     @property
     def full(self) -> bool:
         """Whether a further session would be refused."""
-        return self.sessions + self._opening >= self.limits.max_sessions or self._pace.full
+        taken = self.sessions + self._opening
+        return taken >= self.limits.max_sessions or (taken > 0 and self._pace.full)
 
     async def start(self) -> None:
         """Take up what an earlier process left unfinished, and begin to look after the folder."""
@@ -226,7 +227,7 @@ class LiveService:
                 f"{self.limits.max_sessions}.",
                 retry_after=_RETRY_SECONDS,
             )
-        if self._pace.full:
+        if taken and self._pace.full:  # nobody suffers where there is nobody
             raise OverloadedError(
                 f"The machine is full: hearing a few words takes {self._pace.turnaround:.1f} s with the "
                 f"{taken} live sessions there are.",

@@ -26,12 +26,12 @@ from scriba.engine.port import Engine
 from scriba.engine.scheduler import Priority, Scheduler
 from scriba.live.events import Lag
 from scriba.live.hearing import Hearing
-from scriba.live.listener import Kind, Work
 from scriba.live.numbered import Acknowledged, Failed, Numbered
 from scriba.live.outbox import Outbox
-from scriba.live.pace import Pace
+from scriba.live.pace import AT_EASE, Pace
 from scriba.live.state import TAKES_AUDIO, WORKING, SessionState, take_edge
 from scriba.live.stream import FINISH, FLUSH, LiveStream
+from scriba.live.work import Kind, Work
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -260,14 +260,18 @@ class LiveSession:
     def _begin(self) -> bool:
         """Ask for the next hearing; whether there was one to ask for."""
         if self._work is None:
-            hurry = not self._limits.exact and self._pace.hurry(self._step)
-            self._work = self._stream.next_work(hurry=hurry)
+            effort = AT_EASE if self._limits.exact else self._pace.effort(self._step)
+            self._work = self._stream.next_work(effort)
             self._retries = 0
         if self._work is None:
             return False
         try:
             self._future = self._scheduler.submit(
-                self._work.flow(), self._engine, priority=Priority.LIVE, cancel=self._cancel
+                self._work.flow(),
+                self._engine,
+                priority=Priority.LIVE,
+                cancel=self._cancel,
+                patience=self._pace.company,
             )
         except OverloadedError:
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._news.set)
@@ -296,7 +300,7 @@ class LiveSession:
             return
         except EngineError:
             self._retries += 1
-            if work.kind is Kind.TICK:
+            if work.kind is not Kind.FINAL:
                 self._work = None  # later audio will tell
             elif self._retries >= _MOST_RETRIES:
                 raise

@@ -6,6 +6,7 @@ once.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -14,16 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scriba.audio.live_container import LiveContainer
-from scriba.audio.live_pcm import LivePcm, PcmFormat
+from scriba.audio.live_pcm import PIECES_A_SECOND, LivePcm, PcmFormat
 from scriba.domain.media import SAMPLE_RATE
 from scriba.live.events import DURABLE, Partial
 from scriba.live.hearing import Hearing
 from scriba.live.journal import Journal, Logged, audio_blocks
-from scriba.live.listener import Listener, Work
+from scriba.live.listener import Listener
 from scriba.live.numbered import Finished, Numbered, SessionEvent
 from scriba.live.options import LiveOptions
+from scriba.live.pace import Effort
+from scriba.live.work import Work
 
 FLUSH, FINISH, FRAME = "flush", "finish", "frame"
+_MOST_REPLAYED = 10 * SAMPLE_RATE
+"""Samples by which the written state may be behind what is still needed."""
 
 
 class AudioInput(Protocol):
@@ -48,10 +53,12 @@ class LiveStream:
         self, options: LiveOptions, form: PcmFormat | None, languages: frozenset[str], journal: Journal
     ) -> None:
         self.listener = Listener(options, languages)
+        self._form = form
         self._input = open_input(form)
         self._journal = journal
         self._seq = 0
         self._position = 0
+        self._written_from = 0
         self.finished = False
 
     @property
@@ -80,15 +87,33 @@ class LiveStream:
         self._seq = logged.events[-1].seq if logged.events else 0
         if logged.state is not None:
             self.listener.restore(logged.state)
-        controls = [control for control in logged.controls if control.kind != FRAME]
+        controls = deque(control for control in logged.controls if control.kind != FRAME)
         stops = [control.at for control in controls]
-        position = 0
-        for position, data in audio_blocks(folder, self._journal.received, stops):
-            self._feed(self._input.push(data))
+        start = self._skip()
+
+        def obey(position: int) -> None:
             while controls and controls[0].at <= position:
-                self._obey(controls.pop(0).kind)
+                self._obey(controls.popleft().kind)
+
+        obey(start)
+        for position, data in audio_blocks(folder, start, self._journal.received, stops):
+            self._feed(self._input.push(data))
+            obey(position)
         for control in controls:
             self._obey(control.kind)
+
+    def _skip(self) -> int:
+        """Bytes of the log that need not be decoded again, of which ``_position`` is told.
+
+        A resampler is in step at every whole second, and has forgotten where it began long before the next.
+        A container must be read from its beginning.
+        """
+        form = self._form
+        if form is None or form.sample_rate % PIECES_A_SECOND:
+            return 0
+        seconds = max(0, self.listener.received // SAMPLE_RATE - 1)
+        self._position = seconds * SAMPLE_RATE
+        return min(seconds * form.bytes_per_second, self._journal.received)
 
     def ingest(self, items: Sequence[bytes | str]) -> None:
         """Audio and controls in the order in which they came: written down first, then taken in."""
@@ -100,8 +125,8 @@ class LiveStream:
                 self._journal.audio(item)
                 self._feed(self._input.push(item))
 
-    def next_work(self, *, hurry: bool) -> Work | None:
-        return self.listener.next_work(hurry=hurry)
+    def next_work(self, effort: Effort) -> Work | None:
+        return self.listener.next_work(effort)
 
     def take(self, work: Work, hearing: Hearing) -> None:
         self.listener.take(work, hearing)
@@ -125,6 +150,11 @@ class LiveStream:
     def sync(self, frame: int | None = None) -> int:
         """Bytes of audio that are safe on the disk; ``frame`` is the client's number of the last of them."""
         received = self._journal.received
+        needed = self.listener.needed_from
+        if needed - self._written_from > _MOST_REPLAYED:
+            # In silence nothing happens that would be written down.
+            self._written_from = needed
+            self._journal.step((), self.listener.state())
         if frame is not None:
             self._journal.control(FRAME, frame)
         self._journal.sync()
@@ -159,5 +189,6 @@ class LiveStream:
             numbered.append(Numbered(self._seq, event, kept))
         kept_ones = [own for own in numbered if own.kept]
         if kept_ones:
+            self._written_from = self.listener.needed_from
             self._journal.step(kept_ones, self.listener.state())
         return numbered

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from scriba.domain.media import SAMPLE_RATE
 from scriba.engine.port import AlignedWord, Audio
 from scriba.live.ring import AudioRing
+from scriba.live.snapshot import read_words, written_words
 from scriba.transcribe.sentences import ends_sentence
 
 MAX_PROMPT_TOKENS = 64
@@ -25,8 +27,8 @@ class ListeningWindow:
     def seconds_until(self, sample: int) -> float:
         return (sample - self.start) / SAMPLE_RATE
 
-    def sound(self, end: int) -> Audio:
-        return self.audio.slice(self.start, end)
+    def sound(self, start: int, end: int) -> Audio:
+        return self.audio.slice(start, end)
 
     def relative_words(self) -> tuple[AlignedWord, ...]:
         """The settled words, with times from the window's start."""
@@ -53,6 +55,17 @@ class ListeningWindow:
         cut = behind[-1] if behind else max(second_half, key=self._gap)
         self._forget(cut, self._between(cut, end))
         return True
+
+    def state(self) -> dict[str, Any]:
+        """As JSON, the audio apart."""
+        return {"start": self.start, "words": written_words(self.words), "prompt": list(self.prompt)}
+
+    def restore(self, state: dict[str, Any], earliest: int) -> None:
+        """``earliest``: a sample from which audio is needed, if it lies before the window."""
+        self.start = state["start"]
+        self.audio = AudioRing(min(self.start, earliest))
+        self.words = list(read_words(state["words"]))
+        self.prompt = tuple(state["prompt"])
 
     def _gap(self, at: int) -> float:
         return self.words[at].start - self.words[at - 1].end

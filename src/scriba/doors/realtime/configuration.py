@@ -61,6 +61,14 @@ class Configuration:
         LanguagePolicy.parse(changed.transcription.language, changed.transcription.languages or ())
         return changed
 
+    @property
+    def idle_seconds(self) -> float | None:
+        """Seconds of silence after which the client is told of them."""
+        detection = self.turn_detection
+        if detection is None or detection.idle_timeout_ms is None:
+            return None
+        return detection.idle_timeout_ms / 1000
+
     def options(self, defaults: TranscribeOptions) -> LiveOptions:
         """The live session that this asks for."""
         own = self.transcription
@@ -109,6 +117,7 @@ class Configuration:
                         "threshold": detection.threshold,
                         "prefix_padding_ms": detection.prefix_padding_ms,
                         "silence_duration_ms": detection.silence_duration_ms,
+                        "idle_timeout_ms": detection.idle_timeout_ms,
                     },
                 }
             },
@@ -117,16 +126,10 @@ class Configuration:
 
 
 def _detection(asked: wire.ServerVad | wire.SemanticVad | None) -> wire.ServerVad | None:
-    where = "session.audio.input.turn_detection"
     if isinstance(asked, wire.SemanticVad):
         raise UnsupportedOptionError(
             "This server does not judge by meaning: turn_detection.type must be server_vad, or "
             "turn_detection null.",
-            field=where + ".type",
-        )
-    if asked is not None and asked.idle_timeout_ms is not None:
-        raise UnsupportedOptionError(
-            "This server has no idle timeout: idle_timeout_ms must be left out.",
-            field=where + ".idle_timeout_ms",
+            field="session.audio.input.turn_detection.type",
         )
     return asked

@@ -41,6 +41,7 @@ class RealtimeConnection:
         self._items: Items | None = None
         self._writer: asyncio.Task[None] | None = None
         self._uncommitted = 0
+        self._heard = 0
         self._previous: str | None = None
 
     async def run(self) -> None:
@@ -103,8 +104,7 @@ class RealtimeConnection:
                 "With turn detection the server commits: set turn_detection to null to commit yourself.",
                 field="type",
             )
-        encoding, rate = self._configuration.encoding
-        seconds = self._uncommitted / (rate * (2 if encoding == "pcm_s16le" else 1))
+        seconds = self._seconds(self._uncommitted)
         if seconds < _LEAST_COMMIT_SECONDS:
             raise InvalidOptionError(
                 f"The buffer is too small to commit: it has {seconds * 1000:.0f} ms of audio, and at least "
@@ -125,10 +125,20 @@ class RealtimeConnection:
                 detects_turns=self._configuration.turn_detection is not None,
                 logprobs=self._configuration.logprobs,
                 previous=self._previous,
+                idle_seconds=self._configuration.idle_seconds,
             )
+            self._heard = 0
             self._writer = asyncio.create_task(self._write(self._outbox, self._items))
         self._uncommitted += len(data)
         await self._session.audio(data)
+        self._heard += len(data)
+        if self._items is not None:
+            for own in self._items.silence(self._seconds(self._heard)):
+                await self._send(own)
+
+    def _seconds(self, count: int) -> float:
+        encoding, rate = self._configuration.encoding
+        return count / (rate * (2 if encoding == "pcm_s16le" else 1))
 
     def _require_session(self) -> tuple[LiveSession, Items]:
         if self._session is None or self._items is None:

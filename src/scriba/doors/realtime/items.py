@@ -27,8 +27,22 @@ class Items:
     With turn detection an item is an utterance; without, it is what lies between two commits.
     """
 
-    def __init__(self, *, detects_turns: bool, logprobs: bool, previous: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        detects_turns: bool,
+        logprobs: bool,
+        previous: str | None = None,
+        idle_seconds: float | None = None,
+    ) -> None:
+        """
+        Args:
+            previous: the item before the first.
+            idle_seconds: seconds of silence that the client wants to be told of.
+        """
         self._detects_turns = detects_turns
+        self._idle_seconds = idle_seconds
+        self._quiet_since: float | None = 0.0
         self._logprobs = logprobs
         self.previous = previous
         self._current: str | None = None
@@ -58,6 +72,21 @@ class Items:
         self._current = None
         return [event("input_audio_buffer.cleared")]
 
+    def silence(self, until: float) -> list[dict[str, Any]]:
+        """What is to be told when audio has come until then, in seconds: that nobody has spoken for long."""
+        since = self._quiet_since
+        if self._idle_seconds is None or since is None or until - since < self._idle_seconds:
+            return []
+        self._quiet_since = until
+        item, self._current = self._item(), None
+        timeout = event(
+            "input_audio_buffer.timeout_triggered",
+            audio_start_ms=round(since * 1000),
+            audio_end_ms=round(until * 1000),
+            item_id=item,
+        )
+        return [timeout, *self._committed(item)]
+
     def translate(self, happened: SessionEvent) -> Iterator[dict[str, Any]]:
         """The server events that one live event makes."""
         match happened:
@@ -69,6 +98,7 @@ class Items:
                         item_id=self._item(),
                     )
                     self._begun = at
+                    self._quiet_since = None
             case LanguageHeard(language, _):
                 self._language = language
             case Settled(words, language):
@@ -94,6 +124,7 @@ class Items:
                     yield from self._committed(item)
                     yield from self._complete(item, at)
                     self._current = None
+                    self._quiet_since = at
             case Flushed(at):
                 if self._waiting:
                     item_or_none = self._waiting.pop(0)

@@ -52,7 +52,7 @@ class ServerVad(Part):
     threshold: float = Field(0.5, ge=0.0, le=1.0)
     prefix_padding_ms: int = Field(300, ge=0, le=5000)
     silence_duration_ms: int = Field(500, ge=200, le=10_000)
-    idle_timeout_ms: int | None = None
+    idle_timeout_ms: int | None = Field(None, ge=5000, le=30_000)
     create_response: bool | None = None
     interrupt_response: bool | None = None
 

@@ -131,8 +131,8 @@ class OpenVinoEngine:
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
-    def encode(self, audio: Audio, *, full: bool = False) -> _Encoded:
-        features = window_features(audio, self._encoder.mel_bins, self._context, full=full)
+    def encode(self, audio: Audio, *, full: bool = False, short: bool = False) -> _Encoded:
+        features = window_features(audio, self._encoder.mel_bins, self._context, full=full, short=short)
         with self._busy as alone:
             output = self._silence.behind(self._encoder(features.log_mel, alone=alone), features)
         return _Encoded(output, features.seconds, features.heard, features.full)
