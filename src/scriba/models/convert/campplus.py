@@ -1,8 +1,8 @@
 """The network of CAM++ as an ONNX graph, from its weights.
 
-CAM++ (Wang 2023, "CAM++: a fast and efficient network for speaker verification using context-aware masking"):
-a small two-dimensional convolutional head, three densely connected blocks of time-delay layers whose output is
-masked by what is heard around it, and statistics over time.
+CAM++ (Wang 2023, "CAM++: a fast and efficient network for speaker verification using context-aware
+masking"): a small two-dimensional convolutional head, three densely connected blocks of time-delay layers
+whose output is masked by what is heard around it, and statistics over time.
 """
 
 from __future__ import annotations
@@ -61,8 +61,7 @@ class _Builder:
                 x = self._residual(x, f"{layer}.{index}", stride)
         x = self._relu(self._conv(x, "head.conv2", "head.bn2", pads=[1, 1, 1, 1], strides=[2, 1]))
         # (batch, channels, mel, frames) to (batch, channels x mel, frames), by way of frames last
-        x = self._graph.add("Transpose", x, perm=[0, 3, 1, 2])
-        return x
+        return self._graph.add("Transpose", x, perm=[0, 3, 1, 2])
 
     def _residual(self, x: str, name: str, stride: int) -> str:
         y = self._conv(x, f"{name}.conv1", f"{name}.bn1", pads=[1, 1, 1, 1], strides=[stride, 1])
@@ -99,7 +98,7 @@ class _Builder:
         return graph.add("Mul", y, self._mask(x, y, f"{name}.cam_layer"))
 
     def _mask(self, x: str, y: str, name: str) -> str:
-        """One mask for each stretch of frames, from its mean and the mean of all: then spread over its frames."""
+        """One mask for each stretch of frames, from its mean and that of all, spread over its frames."""
         graph = self._graph
         near = graph.add(
             "AveragePool", x, kernel_shape=[_CONTEXT], strides=[_CONTEXT], ceil_mode=1, count_include_pad=0

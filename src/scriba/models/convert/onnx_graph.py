@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from scriba.models.convert.state import Array
 
@@ -70,7 +70,7 @@ _ATTRIBUTE_FLOAT, _ATTRIBUTE_INT, _ATTRIBUTE_STRING, _ATTRIBUTE_INTS = 1, 2, 3, 
 
 
 @cache
-def _model_class() -> type[message.Message]:
+def _model_class() -> Any:
     file = descriptor_pb2.FileDescriptorProto(name="scriba_onnx_writing.proto", package=_PACKAGE)
     file.syntax = "proto3"
     for name, fields in _MESSAGES.items():
@@ -124,9 +124,7 @@ class GraphBuilder:
         """An int64 constant of one dimension: a shape, or a list of axes."""
         return self._constant(np.asarray(values, dtype="<i8"), _INT64)
 
-    def add(
-        self, operator: str, *inputs: str, **attributes: float | int | str | Sequence[int]
-    ) -> str:
+    def add(self, operator: str, *inputs: str, **attributes: float | str | Sequence[int]) -> str:
         """One operator; the name of its first output. An empty input is one that is left out."""
         output = self._name()
         node = self._graph.node.add(op_type=operator, name=output)

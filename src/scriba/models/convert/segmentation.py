@@ -58,9 +58,7 @@ def _build(weights: Mapping[str, Array]) -> GraphBuilder:
                 "Conv", x, graph.floats(weights[f"{name}.weight"]), graph.floats(weights[f"{name}.bias"])
             )
         x = graph.add("MaxPool", x, kernel_shape=[3], strides=[3])
-        x = graph.add(
-            "LeakyRelu", _normalise(graph, x, weights, f"sincnet.norm1d.{index}"), alpha=_SLOPE
-        )
+        x = graph.add("LeakyRelu", _normalise(graph, x, weights, f"sincnet.norm1d.{index}"), alpha=_SLOPE)
     x = graph.add("Transpose", x, perm=[2, 0, 1])  # frames, batch, channels
     for layer in range(_LAYERS):
         x = _lstm(graph, x, weights, layer)
@@ -77,8 +75,8 @@ def _build(weights: Mapping[str, Array]) -> GraphBuilder:
 def sinc_filters(low: Array, band: Array, window: Array, n: Array) -> Array:
     """(2 x filters, 1, taps): the even and the odd band-pass filter of each band (Loweimi 2019).
 
-    ``low`` and ``band`` are (filters, 1) in Hz before their least values are added; ``window`` is the left half
-    of a Hamming window, ``n`` the phase per Hz of the taps left of the centre.
+    ``low`` and ``band`` are (filters, 1) in Hz before their least values are added; ``window`` is the left
+    half of a Hamming window, ``n`` the phase per Hz of the taps left of the centre.
     """
     lower = _LEAST_LOW_HZ + np.abs(low.astype(np.float64))
     upper = np.clip(lower + _LEAST_BAND_HZ + np.abs(band), _LEAST_LOW_HZ, _SAMPLE_RATE / 2)
