@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from scriba.domain.errors import InvalidOptionError
 from scriba.domain.language import normalise_language, require_language
+from scriba.domain.speakers import SpeakerOptions
 from scriba.domain.transcript import Task
 
 DEFAULT_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -185,3 +186,5 @@ class TranscribeOptions:
     words: bool = False
     guards: bool = True
     """Withhold text that nobody said (see ``Transcript.suppressed``)."""
+    speakers: SpeakerOptions | None = None
+    """Tell who speaks; None: nobody asked."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scriba.domain.speakers import SpeakerTurn
+
 
 class Task(StrEnum):
     """What Whisper is asked to do. Translation is into English only."""
@@ -36,6 +38,8 @@ class Word:
     end: float
     text: str
     probability: float
+    speaker: str | None = None
+    """Who says it, when speakers were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,8 @@ class Transcript:
     task: Task
     model: str
     suppressed: tuple[Suppressed, ...] = ()
+    turns: tuple[SpeakerTurn, ...] = ()
+    """Who speaks when, in order of start, when speakers were asked for. They may overlap."""
 
     @property
     def text(self) -> str:

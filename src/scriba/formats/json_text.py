@@ -95,6 +95,7 @@ def _words(segment: Segment) -> list[JsonObject]:
             "end": _seconds(word.end),
             "probability": _number(word.probability),
         }
+        | ({} if word.speaker is None else {"speaker": word.speaker})
         for word in segment.words or ()
         if word.text.strip()
     ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from dataclasses import asdict
 from typing import Any
 
 from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOptions, VadOptions
+from scriba.domain.speakers import KnownSpeaker, SpeakerOptions, SpeakerTurn
 from scriba.domain.transcript import Segment, Suppressed, SuppressionReason, Task, Transcript, Word
 
 JsonObject = dict[str, Any]
@@ -19,7 +21,10 @@ def dumps(value: object) -> str:
 
 
 def options_to_json(options: TranscribeOptions) -> JsonObject:
-    return asdict(options)
+    body = asdict(options)
+    for speaker in (body["speakers"] or {}).get("known", ()):
+        speaker["clip"] = base64.b64encode(speaker["clip"]).decode()
+    return body
 
 
 def options_from_json(body: JsonObject) -> TranscribeOptions:
@@ -36,7 +41,16 @@ def options_from_json(body: JsonObject) -> TranscribeOptions:
         vad=_known(VadOptions, body["vad"]),
         words=body["words"],
         guards=body["guards"],
+        speakers=_speakers(body.get("speakers")),
     )
+
+
+def _speakers(body: JsonObject | None) -> SpeakerOptions | None:
+    if body is None:
+        return None
+    known = tuple(KnownSpeaker(one["name"], base64.b64decode(one["clip"])) for one in body["known"])
+    options: SpeakerOptions = _known(SpeakerOptions, body | {"known": known})
+    return options
 
 
 def segment_to_json(segment: Segment) -> JsonObject:
@@ -74,6 +88,7 @@ def transcript_from_json(body: JsonObject) -> Transcript:
         task=Task(body["task"]),
         model=body["model"],
         suppressed=tuple(suppressed_from_json(one) for one in body["suppressed"]),
+        turns=tuple(SpeakerTurn(**one) for one in body.get("turns", ())),
     )
 
 
