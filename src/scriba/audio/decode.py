@@ -119,8 +119,9 @@ class Recording:
     def blocks(self, cancel: CancelToken | None = None) -> Iterator[NDArray[np.float32]]:
         """The whole recording in blocks of about one second (two at most).
 
-        Float32 of shape (samples,), or (2, samples) where the sound asked for is stereo. Full scale is 1; a peak may pass it a little. Closes the recording at its end, on an error, and when
-        the iterator is closed or dropped.
+        Float32 of shape (samples,), or (2, samples) where the sound asked for is stereo. Full scale is 1; a
+        peak may pass it a little. Closes the recording at its end, on an error, and when the iterator is
+        closed or dropped.
 
         Raises:
             EmptyMediaError: the audio track holds no samples.

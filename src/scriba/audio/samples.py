@@ -102,7 +102,7 @@ class Converter:
         )
 
     def convert(self, frames: list[AudioFrame]) -> NDArray[np.float32]:
-        """Mono samples of these frames at the rate asked for, shape (samples,), less what the resampler still holds."""
+        """Mono samples at the rate asked for, shape (samples,), less what the resampler still holds."""
         plain = [piece for frame in frames for piece in self._interleave(frame)]
         return self._resample(self._mixer.mix(to_float(plain)))
 

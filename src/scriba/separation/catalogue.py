@@ -8,16 +8,31 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from scriba.domain.errors import UnsupportedOptionError
-from scriba.separation.mdx import MdxFigures
 
 DEFAULT = "gtcrn"
 """What parts voice from music when nobody says what shall: everybody may use it, and it comes with Scriba."""
+
+USUAL_SEGMENT = 256
+"""What clients send who want nothing special."""
 
 
 class Kind(StrEnum):
     GTCRN = "gtcrn"
     MDX = "mdx"
     DEMUCS = "demucs"
+
+
+@dataclass(frozen=True, slots=True)
+class MdxFigures:
+    """What an MDX-Net file does not say of itself.
+
+    ``fft`` is samples of a spectrum's frame; ``compensate`` what its loudness is multiplied by;
+    ``gives_voice`` is false where the network gives the music and the voice is the rest.
+    """
+
+    fft: int
+    compensate: float
+    gives_voice: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +141,16 @@ def resolve(name: str | None, field: str = "separation_model") -> SeparationMode
             return model
     shown = name if name and len(name) <= 60 else f"{(name or '')[:60]}…"
     raise UnsupportedOptionError(f"{field} must be one of {', '.join(MODELS)}, not {shown!r}.", field=field)
+
+
+def check_segment(model: SeparationModel, segment_size: int | None) -> None:
+    """
+    Raises:
+        UnsupportedOptionError: the model hears stretches of one length only, and this is another.
+    """
+    if model.kind is Kind.DEMUCS and segment_size not in (None, USUAL_SEGMENT):
+        raise UnsupportedOptionError(
+            f"segment_size must be {USUAL_SEGMENT} with {model.name}, which hears 7.8 s at a time; "
+            f"not {segment_size}.",
+            field="segment_size",
+        )

@@ -1,7 +1,7 @@
 """What runs in the process of its own: ``python -m scriba.separation.child``, ordered on the standard input.
 
-It gets open files, never paths of recordings, and tells on the standard output, a JSON object a line: how far it
-is, and at last the seconds it has separated, or what went wrong.
+It gets open files, never paths of recordings, and tells on the standard output, a JSON object a line: how far
+it is, and at last the seconds it has separated, or what went wrong.
 """
 
 from __future__ import annotations
@@ -36,14 +36,9 @@ def main() -> int:
         _say({"error": type(error).__name__, "message": error.message, "field": error.field})
         return 1
     except OSError as error:
-        full = error.errno is not None and os.strerror(error.errno) in ("No space left on device",)
-        _say(
-            {
-                "error": "StorageFullError" if full else "EngineError",
-                "message": _why(full=full),
-                "field": None,
-            }
-        )
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        kind = "StorageFullError" if full else "EngineError"
+        _say({"error": kind, "message": _why(full=full), "field": None})
         return 1
     _say({"seconds": seconds})
     return 0
@@ -64,9 +59,13 @@ def _separate(order: dict[str, Any], tell: Any) -> float:
     sound = sound_of(model, for_speech=order["for_speech"])
     separator = build_separator(model, Path(order["path"]), sound, order["segment_size"], order["device"])
     write = write_speech if order["for_speech"] else write_stems
-    with _file(order["source"], "rb") as source, _file(order["voice"], "wb") as voice:
-        with _file(order["rest"], "wb") as rest:
-            return write(source, DecodeLimits(**order["limits"]), sound, separator, voice, rest, tell)
+    limits = DecodeLimits(**order["limits"])
+    with (
+        _file(order["source"], "rb") as source,
+        _file(order["voice"], "wb") as voice,
+        _file(order["rest"], "wb") as rest,
+    ):
+        return write(source, limits, sound, separator, voice, rest, tell)
 
 
 def _file(descriptor: int, mode: str) -> BinaryIO:

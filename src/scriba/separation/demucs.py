@@ -66,7 +66,8 @@ class DemucsSeparator:
         padded = np.pad(padded, ((0, 0), (_FFT // 2, _FFT // 2)), mode="reflect")
         frames = sliding_window_view(padded, _FFT, axis=1)[:, ::_HOP][:, 2 : 2 + _FRAMES]
         spectra = np.fft.rfft(frames * self._window, axis=2)[:, :, :_BINS] / np.sqrt(_FFT)
-        return spectra.astype(np.complex64).transpose(0, 2, 1)
+        ordered: NDArray[np.complex64] = spectra.astype(np.complex64).transpose(0, 2, 1)
+        return ordered
 
     def _sound(self, spectra: NDArray[np.complex64]) -> Samples:
         full = np.pad(spectra.transpose(0, 2, 1), ((0, 0), (2, 2), (0, 1)))

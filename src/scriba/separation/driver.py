@@ -139,6 +139,6 @@ class _Speech:
         assert self._resampler is not None  # noqa: S101
         try:
             for piece in self._resampler.resample(frame):
-                self._writer.write(piece.to_ndarray())
+                self._writer.write(piece.to_ndarray().astype(np.float32, copy=False))
         except av.EOFError:  # flushed before anything was pushed
             pass

@@ -1,8 +1,8 @@
 """GTCRN: a small network that takes noise and music off speech (Rong et al., ICASSP 2024; MIT).
 
-It works on frames of 32 ms at 16 kHz, one after another, and remembers. At a multiple of 16 kHz the lower bins
-of longer frames are the same bins, so that sound of full bandwidth and several channels needs no resampling:
-the network hears the mean of the channels up to 8 kHz, and what it does to that is done to each of them.
+It works on frames of 32 ms at 16 kHz, one after another, and remembers. At a multiple of 16 kHz the lower
+bins of longer frames are the same bins, so that sound of full bandwidth and several channels needs no
+resampling: the network hears the mean of the channels up to 8 kHz, and what it does to that is done to each.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""MDX-Net models: a network on spectra of 44.1 kHz stereo (Kim et al., 2021; names and figures as UVR uses them)."""
+"""MDX-Net models: a network on spectra of 44.1 kHz stereo (Kim et al., 2021), named as UVR names them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from scriba.domain.errors import InvalidOptionError, ModelUnavailableError
+from scriba.separation.catalogue import MdxFigures
 from scriba.separation.chunks import ChunkStream
 from scriba.separation.port import Samples
 from scriba.separation.runtime import open_session, running
@@ -19,19 +19,6 @@ RATE = 44_100
 _HOP = 1024
 _SHARE = 4
 """An overlap of one in so many samples."""
-
-
-@dataclass(frozen=True, slots=True)
-class MdxFigures:
-    """What an MDX-Net file does not say of itself.
-
-    ``fft`` is samples of a spectrum's frame; ``compensate`` what its loudness is multiplied by; ``gives_voice``
-    is false where the network gives the music and the voice is the rest.
-    """
-
-    fft: int
-    compensate: float
-    gives_voice: bool
 
 
 class MdxSeparator:

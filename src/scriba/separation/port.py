@@ -19,7 +19,7 @@ class Separator(Protocol):
     """
 
     def push(self, block: Samples) -> Samples:
-        """More sound; the voice that is known by now, of shape (channels, samples), from where the last ended.
+        """More sound; the voice that is known by now, shape (channels, samples), from where the last ended.
 
         Raises:
             EngineError: inference failed.

@@ -19,11 +19,11 @@ import structlog
 from scriba.audio.decode import DecodeLimits
 from scriba.domain import errors
 from scriba.domain.cancel import CancelToken
-from scriba.domain.errors import EngineError, ScribaError
+from scriba.domain.errors import EngineError, ScribaError, UnsupportedOptionError
 from scriba.domain.options import SeparationOptions
-from scriba.separation.catalogue import resolve
-from scriba.separation.driver import Tell
-from scriba.separation.store import SeparationStore
+from scriba.separation.catalogue import DEFAULT, check_segment, resolve
+from scriba.separation.runtime import has_cuda
+from scriba.separation.store import SeparationStore, missing
 
 Source = Path | BinaryIO
 _POLL_SECONDS = 0.1
@@ -31,6 +31,7 @@ _BROKE = (
     "Separating voice from music failed: its process ended unexpectedly. The recording may be too large for "
     "this server's memory, or the model damaged."
 )
+_MODEL_FIELD, _DEVICE_FIELD = "separation_model", "separation_device"
 log = structlog.get_logger(__name__)
 
 
@@ -51,25 +52,53 @@ class SeparationProcess:
 
     Args:
         folder: where the files lie, unnamed; made when it is first needed.
+        default: the model for who names none.
     """
 
-    def __init__(self, store: SeparationStore, limits: DecodeLimits, folder: Path) -> None:
+    def __init__(
+        self, store: SeparationStore, limits: DecodeLimits, folder: Path, *, default: str = DEFAULT
+    ) -> None:
+        self._default = resolve(default).name
         self._store = store
         self._limits = limits
         self._folder = folder
 
+    @property
+    def default(self) -> str:
+        """The model for who names none."""
+        return self._default
+
+    def check(
+        self, options: SeparationOptions, model_field: str = _MODEL_FIELD, device_field: str = _DEVICE_FIELD
+    ) -> None:
+        """Refuse at once what cannot be done here. Blocking, and quick.
+
+        Args:
+            model_field: what the request calls the model.
+            device_field: what it calls the device.
+
+        Raises:
+            UnsupportedOptionError: the model is unknown or not here, or the device is none of this machine's.
+        """
+        model = resolve(options.model or self._default, model_field)
+        if self._store.find(model) is None:
+            raise UnsupportedOptionError(missing(model), field=model_field)
+        if options.device == "cuda" and not has_cuda():
+            raise UnsupportedOptionError(
+                f"{device_field} cannot be cuda: this server's onnxruntime has no CUDA.", field=device_field
+            )
+        check_segment(model, options.segment_size)
+
     @contextmanager
     def separate(
-        self, source: Source, options: SeparationOptions, cancel: CancelToken, tell: Tell, *, for_speech: bool
-    ) -> Iterator[Parts]:
-        """Blocking; the files go with the context. ``tell`` gets seconds done and seconds promised.
+        self, source: Source, options: SeparationOptions, *, for_speech: bool
+    ) -> Iterator[Separating]:
+        """Work that is ready to begin. What it makes goes with the context.
 
         Raises:
             ModelUnavailableError: the model is not here.
-            CancelledByUserError: ``cancel`` was set; the process is dead by then.
-            ScribaError: the recording or the options are at fault, or the process broke.
         """
-        model = resolve(options.model)
+        model = resolve(options.model or self._default)
         path = self._store.require(model).path
         self._folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as files:
@@ -88,10 +117,7 @@ class SeparationProcess:
                 "rest": descriptors[2],
                 "limits": asdict(self._limits),
             }
-            seconds = _run(order, descriptors, cancel, tell)
-            for file in (voice, rest):
-                file.seek(0)
-            yield Parts(cast(BinaryIO, voice), cast(BinaryIO, rest), seconds)
+            yield Separating(order, descriptors, cast(BinaryIO, voice), cast(BinaryIO, rest))
 
     @contextmanager
     def _opened(self, source: Source) -> Iterator[BinaryIO]:
@@ -112,34 +138,62 @@ class SeparationProcess:
         yield source
 
 
-def _run(order: dict[str, Any], descriptors: list[int], cancel: CancelToken, tell: Tell) -> float:
-    cancel.check()
-    process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "scriba.separation.child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        pass_fds=descriptors,
-    )
-    listener = _Listener(process, tell)
-    try:
-        listener.start(json.dumps(order))
-        while listener.at_work(_POLL_SECONDS):
-            cancel.check()
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        listener.stop()
-    return listener.outcome(process.returncode)
+class Separating:
+    """One recording on its way through the process."""
+
+    def __init__(
+        self, order: dict[str, Any], descriptors: list[int], voice: BinaryIO, rest: BinaryIO
+    ) -> None:
+        self._order = order
+        self._descriptors = descriptors
+        self._files = (voice, rest)
+        self._parts: Parts | None = None
+
+    @property
+    def parts(self) -> Parts:
+        """What came of it, once ``steps`` has ended."""
+        if self._parts is None:
+            raise ValueError("The separation has not ended.")
+        return self._parts
+
+    def steps(self, cancel: CancelToken) -> Iterator[tuple[float, float | None]]:
+        """Do it: seconds done and seconds promised, again and again. Closing the iterator ends the work.
+
+        Raises:
+            CancelledByUserError: ``cancel`` was set; the process is dead by then.
+            ScribaError: the recording or the options are at fault, or the process broke.
+        """
+        cancel.check()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scriba.separation.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=self._descriptors,
+        )
+        listener = _Listener(process)
+        try:
+            listener.start(json.dumps(self._order))
+            while listener.at_work(_POLL_SECONDS):
+                cancel.check()
+                yield listener.progress
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            listener.stop()
+        seconds = listener.outcome(process.returncode)
+        for file in self._files:
+            file.seek(0)
+        self._parts = Parts(*self._files, seconds)
 
 
 class _Listener:
     """Reads what the process says, on threads of its own."""
 
-    def __init__(self, process: subprocess.Popen[bytes], tell: Tell) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._tell = tell
+        self.progress: tuple[float, float | None] = (0.0, None)
         self._last: dict[str, Any] = {}
         self._complaint = b""
         self._threads = [
@@ -188,7 +242,7 @@ class _Listener:
             except ValueError:
                 continue
             if "done" in said:
-                self._tell(float(said["done"]), said["total"])
+                self.progress = (float(said["done"]), said["total"])
             else:
                 self._last = said
 

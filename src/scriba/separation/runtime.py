@@ -24,7 +24,7 @@ def open_session(model: Path, threads: int, device: str = "cpu") -> Any:
     # What a graph would keep between calls costs more memory than it saves time.
     options.enable_cpu_mem_arena = False
     providers = ["CPUExecutionProvider"]
-    if device == "cuda":
+    if device == "cuda" or (device == "auto" and has_cuda()):
         providers.insert(0, "CUDAExecutionProvider")
     try:
         return onnxruntime.InferenceSession(str(model), options, providers)
@@ -42,3 +42,10 @@ def running() -> Iterator[None]:
         yield
     except Exception as error:
         raise EngineError("The separation model failed on this recording.") from error
+
+
+def has_cuda() -> bool:
+    """Whether onnxruntime can compute on a GPU here."""
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()

@@ -1,7 +1,7 @@
 """The separation models on this machine: finding and fetching them.
 
-Layout: ``<root>/<name>/<file>``, beside a ``separation.json`` that says where it came from. A directory appears
-under its name by one rename, when it is whole.
+Layout: ``<root>/<name>/<file>``, beside a ``separation.json`` that says where it came from. A directory
+appears under its name by one rename, when it is whole.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ import numpy as np
 from scriba.separation.port import Samples
 
 _HEADER = struct.Struct("<4sI4s4sIQQQI4sIHHIIHH4sI")
+DATA_OFFSET = _HEADER.size
+"""Bytes before the first sample."""
 _LARGEST = 0xFFFFFFFF
 _DS64_BYTES = 28
 

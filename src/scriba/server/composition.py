@@ -15,6 +15,7 @@ from scriba.server.decode_limits import decode_limits
 from scriba.server.directory import InstalledModels
 from scriba.server.jobs import JobParts, build_jobs
 from scriba.server.model_settings import build_models
+from scriba.server.separation import build_separation
 from scriba.server.services import Services
 from scriba.server.settings import ContextChoice, Settings
 from scriba.server.warming import ModelWarmer
@@ -22,7 +23,8 @@ from scriba.transcribe.batch import BatchTranscriber
 from scriba.transcribe.voice import VoiceActivity
 
 if TYPE_CHECKING:
-    from scriba.transcribe.recording import RecordingTranscriber
+    from scriba.separation.process import SeparationProcess
+    from scriba.transcribe.separated import SeparatingTranscriber
 
 _LONGEST_SWEEP_SECONDS = 30.0
 
@@ -42,6 +44,7 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
     from scriba.engine.provider import ResidentEngines
     from scriba.engine.scheduler import Scheduler
     from scriba.transcribe.recording import RecordingTranscriber
+    from scriba.transcribe.separated import SeparatingTranscriber
 
     catalogue, store = build_models(settings)
     layout = Layout.for_machine(settings.workers, settings.threads)
@@ -80,7 +83,8 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
     scheduler = Scheduler(layout.workers, max_rows=settings.batch_rows)
     limits = decode_limits(settings)
     sweeper = _Sweeper(residency)
-    transcriber = RecordingTranscriber(engines, scheduler, limits)
+    separation = build_separation(settings)
+    transcriber = SeparatingTranscriber(RecordingTranscriber(engines, scheduler, limits), separation)
 
     def close() -> None:
         sweeper.stop()
@@ -93,15 +97,21 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
         models=InstalledModels(catalogue, store, settings.model_fallback),
         warm=ModelWarmer(catalogue, store, engines, settings.model_fallback),
         live=LiveService(engines, scheduler, settings.data_dir / "live", settings.live.limits()),
-        jobs=_jobs(settings, transcriber, limits) if with_jobs else None,
+        jobs=_jobs(settings, transcriber, limits, separation) if with_jobs else None,
+        separation=separation,
         close=close,
     )
 
 
-def _jobs(settings: Settings, transcriber: RecordingTranscriber, limits: DecodeLimits) -> JobParts:
+def _jobs(
+    settings: Settings,
+    transcriber: SeparatingTranscriber,
+    limits: DecodeLimits,
+    separation: SeparationProcess,
+) -> JobParts:
     if not settings.jobs.worker:
         return build_jobs(settings)
-    return build_jobs(settings, BatchTranscriber(transcriber), VoiceActivity(limits))
+    return build_jobs(settings, BatchTranscriber(transcriber), VoiceActivity(limits), separation)
 
 
 class _Sweeper:
