@@ -14,6 +14,8 @@ from scriba.cli import flags
 
 if TYPE_CHECKING:
     from scriba.models.installed import InstalledModel
+    from scriba.separation.catalogue import SeparationModel
+    from scriba.server.settings import Settings
 
 app = typer.Typer(help="List, fetch, remove and convert models.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -35,11 +37,16 @@ class Row:
     size_bytes: int | None
     source: str | None
     available_from: list[str]
+    purpose: str = "transcription"
+    licence: str | None = None
 
     def cells(self) -> tuple[str, str, str, str]:
         name = f"{self.name} (default)" if self.default else self.name
         here = "-" if self.size_bytes is None else f"{_size(self.size_bytes)}, {self.source}"
-        return name, "many" if self.multilingual else "English", here, ", ".join(self.available_from) or "-"
+        speaks = "many" if self.multilingual else "English"
+        if self.purpose != "transcription":
+            name, speaks = f"{self.name} ({self.purpose}: {self.licence})", "-"
+        return name, speaks, here, ", ".join(self.available_from) or "-"
 
 
 @app.command("list")
@@ -68,6 +75,8 @@ def list_models(
         )
         for entry in catalogue.entries()
     ]
+    for own in _separation_rows(settings):
+        rows.append(own)
     if as_json:
         sys.stdout.write(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=2) + "\n")
         return
@@ -94,8 +103,11 @@ def pull(
     from scriba.cli.services import pulling
     from scriba.server.model_settings import build_models
 
-    _, store = build_models(flags.read_settings(data_dir=data_dir))
+    settings = flags.read_settings(data_dir=data_dir)
+    _, store = build_models(settings)
     for name in names:
+        if _pull_separation(settings, name, source, again=again):
+            continue
         here = None if again or source is not None else store.find(name)
         if here is None:
             with pulling(name) as progress:
@@ -107,10 +119,14 @@ def pull(
 def remove(names: Names, data_dir: flags.DataDir = None) -> None:
     """Delete models that were pulled or converted."""
     from scriba.server.model_settings import build_models
+    from scriba.server.separation import build_separation_store
 
-    _, store = build_models(flags.read_settings(data_dir=data_dir))
+    settings = flags.read_settings(data_dir=data_dir)
+    _, store = build_models(settings)
     for name in names:
-        store.remove(name)
+        separation = _separation_model(name)
+        if separation is None or not build_separation_store(settings).remove(separation):
+            store.remove(name)
         sys.stderr.write(f"{name} is removed.\n")
 
 
@@ -159,6 +175,60 @@ def path_of(
             f"The model {name!r} is not installed. Fetch it with: scriba models pull {name}"
         )
     sys.stdout.write(f"{model.path}\n")
+
+
+def _separation_model(name: str) -> SeparationModel | None:
+    from scriba.domain.errors import UnsupportedOptionError
+    from scriba.separation.catalogue import resolve
+
+    try:
+        return resolve(name)
+    except UnsupportedOptionError:
+        return None
+
+
+def _separation_rows(settings: Settings) -> list[Row]:
+    """Models that part voice from music."""
+    from scriba.separation.catalogue import MODELS
+    from scriba.server.separation import build_separation_store
+
+    store = build_separation_store(settings)
+    rows = []
+    for model in MODELS.values():
+        here = store.find(model)
+        rows.append(
+            Row(
+                name=model.name,
+                default=False,
+                multilingual=True,
+                translates=False,
+                installed=here is not None,
+                size_bytes=None if here is None else here.path.stat().st_size,
+                source=None if here is None else here.source,
+                available_from=store.sources_of(model),
+                purpose="separation",
+                licence=model.licence,
+            )
+        )
+    return rows
+
+
+def _pull_separation(settings: Settings, name: str, source: str | None, *, again: bool) -> bool:
+    """Fetch a model that parts voice from music; False when the name is none of theirs."""
+    from scriba.cli.services import pulling
+    from scriba.server.separation import build_separation_store
+
+    model = _separation_model(name)
+    if model is None:
+        return False
+    store = build_separation_store(settings)
+    here = None if again or source is not None else store.find(model)
+    if here is None:
+        with pulling(model.name) as progress:
+            here = store.pull(model, source, again=again, progress=progress)
+    size = _size(here.path.stat().st_size)
+    sys.stderr.write(f"{model.name} is installed ({size}, from {here.source}). Licence: {model.licence}.\n")
+    return True
 
 
 def _tell(model: InstalledModel) -> None:

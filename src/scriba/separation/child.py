@@ -6,6 +6,7 @@ it is, and at last the seconds it has separated, or what went wrong.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys

@@ -144,7 +144,7 @@ def jobs_router(context: DoorContext, jobs: JobService, fetching: FetchLimits) -
         job_id: str,
         name: Annotated[str | None, Query(alias="format", description="A transcript's format.")] = None,
     ) -> Response:
-        """`format`: json, verbose_json, text, txt, srt, vtt, tsv, lrc, lrc_words, rttm; of voice activity json and rttm."""
+        """`format`: json, verbose_json, text, txt, srt, vtt, tsv, lrc, lrc_words, rttm."""
         return await _result(jobs, await jobs.get(job_id, DOOR), name)
 
     @router.get(
