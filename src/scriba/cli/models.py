@@ -75,8 +75,7 @@ def list_models(
         )
         for entry in catalogue.entries()
     ]
-    for own in _separation_rows(settings):
-        rows.append(own)
+    rows.extend(_separation_rows(settings))
     if as_json:
         sys.stdout.write(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=2) + "\n")
         return
