@@ -11,7 +11,6 @@ from scriba.domain.options import TranscribeOptions
 from scriba.domain.resume import ResumePoint
 from scriba.engine.scheduler import Priority
 from scriba.transcribe.port import Source
-from scriba.transcribe.separated import SeparatingTranscriber
 
 
 class ResumableTranscriber(Protocol):
@@ -25,10 +24,23 @@ class ResumableTranscriber(Protocol):
     ) -> Iterator[Event]: ...
 
 
+class PrioritisedTranscriber(Protocol):
+    """A transcriber that says how urgent its work is."""
+
+    def run(
+        self,
+        source: Source,
+        options: TranscribeOptions,
+        cancel: CancelToken | None = None,
+        priority: Priority = Priority.INTERACTIVE,
+        resume: ResumePoint | None = None,
+    ) -> Iterator[Event]: ...
+
+
 class BatchTranscriber:
     """Implements ``ResumableTranscriber`` at the lowest priority."""
 
-    def __init__(self, transcriber: SeparatingTranscriber) -> None:
+    def __init__(self, transcriber: PrioritisedTranscriber) -> None:
         self._transcriber = transcriber
 
     def run(
