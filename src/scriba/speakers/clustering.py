@@ -103,7 +103,7 @@ def _centroids(
     groups = int(labels.max()) + 1
     sums = np.zeros((groups, rows.shape[1]), np.float64)
     np.add.at(sums, labels, rows * weights[:, None])
-    return normalised(sums.astype(np.float32)), np.bincount(labels, weights, groups)
+    return normalised(sums.astype(np.float32)), np.bincount(labels, weights, groups).astype(np.float64)
 
 
 Merge = tuple[int, int, float]
@@ -173,35 +173,15 @@ def _cut(
     count = len(points)
     # Centroids may come nearer by merging: everything before the last merge below the threshold is done.
     done = max((index + 1 for index, merge in enumerate(merges) if merge[2] < threshold), default=0)
+    # Where more groups are wanted than there are, of whatever size, merges are undone. Where there are enough,
+    # a small group far from the others is rather somebody than half of a large one is.
+    done = min(done, max(0, count - bounds.minimum))
     labels = _labels_after(count, merges[:done])
-    large = _large(mass, labels, seconds)
-    if bounds.maximum is not None and large > bounds.maximum:
-        while done < len(merges) and large > bounds.maximum:
+    if bounds.maximum is not None:
+        while done < len(merges) and _large(mass, labels, seconds) > bounds.maximum:
             done += 1
             labels = _labels_after(count, merges[:done])
-            large = _large(mass, labels, seconds)
-    elif large < bounds.minimum:
-        done, labels = _undone(count, mass, merges, done, bounds.minimum, seconds)
     return _without_small(points, mass, labels, bounds, seconds)
-
-
-def _undone(
-    count: int, mass: NDArray[np.float64], merges: list[Merge], done: int, wanted: int, seconds: float
-) -> tuple[int, Labels]:
-    """Undo merges until there are enough groups of some size; where there never are, of any size."""
-    best, most = done, 0
-    for index in range(done, -1, -1):
-        labels = _labels_after(count, merges[:index])
-        large = _large(mass, labels, seconds)
-        if large > most:
-            best, most = index, large
-        if large >= wanted:
-            break
-        if labels.max() + 1 > 20 * wanted + 50:
-            break
-    if most < wanted:
-        best = min(best, max(0, count - wanted))
-    return best, _labels_after(count, merges[:best])
 
 
 def _large(mass: NDArray[np.float64], labels: Labels, seconds: float) -> int:

@@ -1,0 +1,152 @@
+"""Who speaks when in a recording: the adapter without PyTorch.
+
+The recipe is that of pyannote.audio's pipeline (Bredin 2023): windows of 10 s that overlap, who speaks in
+each, an embedding of each local speaker from where nobody else speaks, embeddings grouped into people, and
+windows put together again with as many people at once as were heard. Sound is read once and let go; what is kept of a
+window is who is active in it and the embeddings: about 25 MB for ten hours.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scriba.audio.decode import DecodeLimits, open_recording
+from scriba.domain.cancel import CancelToken
+from scriba.domain.errors import InvalidOptionError, ScribaError
+from scriba.domain.media import SAMPLE_RATE
+from scriba.domain.speakers import CLIP_SECONDS, KnownSpeaker, SpeakerOptions, SpeakerTurn
+from scriba.speakers.naming import Known, find_people, names_of, place, turns
+from scriba.speakers.networks import Networks
+from scriba.speakers.port import Source, Steps, Tell
+from scriba.speakers.timeline import stretches
+from scriba.speakers.voices import Examined, examine
+from scriba.speakers.windows import sliding
+
+T = TypeVar("T")
+
+HOP_SECONDS = 2.0
+"""From window to window: each moment is heard five times."""
+PAUSE_SECONDS = 0.7
+"""A shorter pause of one speaker, with nobody else in it, does not end the turn."""
+_CHECK_SECONDS = 0.1
+
+
+class NetworkProvider(Protocol):
+    """Has the networks, or brings them."""
+
+    def acquire(self, cancel: CancelToken) -> AbstractContextManager[Networks]:
+        """
+        Raises:
+            ModelUnavailableError: they cannot be had.
+        """
+        ...
+
+
+class NetworkDiarizer:
+    """Implements ``scriba.speakers.port.Diarizer``."""
+
+    def __init__(self, networks: NetworkProvider, limits: DecodeLimits | None = None) -> None:
+        self._networks = networks
+        self._limits = limits or DecodeLimits()
+
+    def run(
+        self, source: Source, options: SpeakerOptions, steps: Steps, cancel: CancelToken, tell: Tell
+    ) -> list[SpeakerTurn]:
+        with self._networks.acquire(cancel) as networks:
+            known = [_known(networks, steps, one, cancel) for one in options.known]
+            with open_recording(source, self._limits) as recording:
+                windows: list[Examined] = []
+                sliced = sliding(recording.blocks(cancel), round(HOP_SECONDS * SAMPLE_RATE))
+                for window in _examined(networks, sliced, steps, cancel):
+                    windows.append(window)
+                    tell(window.sample / SAMPLE_RATE, recording.info.duration)
+                duration = recording.seconds_decoded
+            work = partial(_put_together, windows, options, known, duration, cancel)
+            return _wait(steps.submit(work), cancel)
+
+
+def _put_together(
+    windows: list[Examined],
+    options: SpeakerOptions,
+    known: list[Known],
+    duration: float,
+    cancel: CancelToken,
+) -> list[SpeakerTurn]:
+    people = find_people(windows, options, cancel, HOP_SECONDS)
+    if not len(people):
+        return []
+    placed = (place(window, people) for window in windows)
+    found = stretches(_checked(placed, cancel), len(people), duration)
+    return turns(found, names_of(people, found, known), pause=PAUSE_SECONDS)
+
+
+def _checked(items: Iterator[T], cancel: CancelToken) -> Iterator[T]:
+    for item in items:
+        cancel.check()
+        yield item
+
+
+def _examined(
+    networks: Networks, windows: Iterator[tuple[int, NDArray[np.float32]]], steps: Steps, cancel: CancelToken
+) -> Iterator[Examined]:
+    """Windows in order, some of them examined side by side."""
+    waiting: deque[Future[Examined]] = deque()
+    try:
+        for sample, audio in windows:
+            waiting.append(steps.submit(partial(examine, networks, sample, audio)))
+            if len(waiting) > steps.width:
+                yield _wait(waiting.popleft(), cancel)
+        while waiting:
+            yield _wait(waiting.popleft(), cancel)
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _wait(future: Future[T], cancel: CancelToken) -> T:
+    while True:
+        cancel.check()
+        try:
+            return future.result(timeout=_CHECK_SECONDS)
+        except TimeoutError:
+            if future.done():
+                raise  # the work itself ran into a time limit
+
+
+def _known(networks: Networks, steps: Steps, speaker: KnownSpeaker, cancel: CancelToken) -> Known:
+    """The voice of a clip.
+
+    Raises:
+        InvalidOptionError: the clip is no recording, too short or too long, or nobody speaks in it.
+    """
+    shortest, longest = CLIP_SECONDS
+    field = "known_speaker_references"
+    try:
+        with open_recording(io.BytesIO(speaker.clip), DecodeLimits(max_seconds=longest + 1)) as recording:
+            audio = np.concatenate(list(recording.blocks(cancel)))
+    except ScribaError as error:
+        cancel.check()
+        raise InvalidOptionError(
+            f"{field}: the clip of {speaker.name!r} cannot be used. {error.message}", field=field
+        ) from error
+    seconds = len(audio) / SAMPLE_RATE
+    if not shortest - 0.05 <= seconds <= longest + 0.05:
+        raise InvalidOptionError(
+            f"{field} must be {shortest:g} to {longest:g} seconds long each; the clip of "
+            f"{speaker.name!r} has {seconds:.1f}.",
+            field=field,
+        )
+    examined = _wait(steps.submit(partial(examine, networks, 0, audio[: 10 * SAMPLE_RATE])), cancel)
+    if not examined.voices:
+        raise InvalidOptionError(f"{field}: nobody speaks in the clip of {speaker.name!r}.", field=field)
+    most = max(examined.voices, key=lambda voice: voice.alone)
+    return Known(speaker.name, most.embedding)

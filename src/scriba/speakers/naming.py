@@ -1,0 +1,138 @@
+"""From voices to persons: groups, the local speakers that are theirs, and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scriba.domain.cancel import CancelToken
+from scriba.domain.speakers import SpeakerOptions, SpeakerTurn, speaker_name
+from scriba.speakers.clustering import Bounds, Vectors, agglomerate, normalised
+from scriba.speakers.frames import LOCAL_SPEAKERS
+from scriba.speakers.timeline import Placed, Stretch
+from scriba.speakers.voices import Examined
+
+APART = 0.5
+"""Cosine distance of two groups' centroids from which they are two people: between the 0.1 to 0.35 that
+halves of one person's speech are apart and the 0.6 to 1.1 of two people's."""
+KNOWN_APART = 0.55
+"""The same between a group and the clip of a known speaker, which is shorter and may be another recording."""
+_TRAIN_SECONDS = 1.0
+"""Speech alone that a voice has to have to take part in forming groups, if enough of them have."""
+_LEAST_SHARE, _LEAST_SECONDS = 0.02, 3.0
+"""A group with less speech than this (the smaller of both) is a fragment of somebody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A known speaker's name and embedding (192,)."""
+
+    name: str
+    embedding: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """``centroids`` (people, 192) of length 1."""
+
+    centroids: Vectors
+
+    def __len__(self) -> int:
+        return len(self.centroids)
+
+
+def find_people(
+    windows: Sequence[Examined], options: SpeakerOptions, cancel: CancelToken, hop: float
+) -> People:
+    """Group all voices.
+
+    Args:
+        hop: seconds between windows, by which their speech overlaps and counts more than once.
+    """
+    voices = [voice for window in windows for voice in window.voices]
+    if not voices:
+        return People(np.zeros((0, 0), np.float32))
+    vectors = np.stack([voice.embedding for voice in voices])
+    alone = np.array([voice.alone for voice in voices])
+    # Short voices blur the groups; where there is nothing else, they have to do.
+    train = alone >= min(_TRAIN_SECONDS, float(np.percentile(alone, 60)))
+    if train.sum() < options.least:
+        train[:] = True
+    weights = np.maximum(alone[train], 0.1)
+    counted = 10.0 / hop
+    least = min(_LEAST_SECONDS * counted, _LEAST_SHARE * float(weights.sum()))
+    bounds = Bounds(options.least, options.most)
+    labels = agglomerate(vectors[train], weights, APART, bounds, cancel, seconds=least)
+    rows = normalised(vectors[train]) * weights[:, None].astype(np.float32)
+    sums = np.zeros((int(labels.max()) + 1, vectors.shape[1]), np.float32)
+    np.add.at(sums, labels, rows)
+    return People(normalised(sums))
+
+
+def place(window: Examined, people: People) -> Placed:
+    """Give each local speaker of a window the nearest person, no two the same as long as there are enough."""
+    groups = [-1] * LOCAL_SPEAKERS
+    voices = window.voices
+    if voices and len(people):
+        near = normalised(np.stack([voice.embedding for voice in voices])) @ people.centroids.T
+        weight = np.array([max(voice.alone, 0.1) for voice in voices])[:, None]
+        for voice, person in zip(voices, _match(near * weight), strict=True):
+            groups[voice.local] = person
+    return Placed(window.sample, window.activity, tuple(groups))
+
+
+def _match(score: NDArray[np.float64]) -> list[int]:
+    """The column of each row that is best for all rows together."""
+    rows, columns = score.shape
+    if columns < rows:
+        return [int(column) for column in score.argmax(axis=1)]
+    # Only the best few columns of a row can be in the best choice.
+    few = sorted({int(c) for row in score for c in np.argsort(-row)[:rows]})
+    best = max(permutations(few, rows), key=lambda chosen: sum(score[r, c] for r, c in enumerate(chosen)))
+    return list(best)
+
+
+def names_of(people: People, stretches: Sequence[Stretch], known: Sequence[Known]) -> dict[int, str]:
+    """A name for every group that speaks: a known speaker's where the voice is theirs, else a number."""
+    names: dict[int, str] = {}
+    if known and len(people):
+        clips = normalised(np.stack([one.embedding for one in known]))
+        apart = 1.0 - people.centroids @ clips.T
+        # Two groups may be one known person, heard differently; nobody gets two names.
+        for group in np.argsort(apart.min(axis=1)):
+            nearest = int(apart[group].argmin())
+            if apart[group, nearest] < KNOWN_APART:
+                names[int(group)] = known[nearest].name
+    number = 0
+    for stretch in stretches:
+        if stretch.group not in names:
+            names[stretch.group] = speaker_name(number)
+            number += 1
+    return names
+
+
+def turns(stretches: Sequence[Stretch], names: dict[int, str], *, pause: float) -> list[SpeakerTurn]:
+    """Stretches by name; those of one speaker are one turn if less than ``pause`` seconds are between them, and
+    nobody else speaks in those."""
+    spoken_to = 0.0
+    last: dict[str, int] = {}
+    found: list[SpeakerTurn] = []
+    for stretch in stretches:
+        name = names[stretch.group]
+        index = last.get(name)
+        # Nobody else has spoken since that turn's end if it is the last that anybody spoke.
+        quiet = index is not None and found[index].end >= spoken_to
+        spoken_to = max(spoken_to, stretch.end)
+        if index is not None and (
+            stretch.start <= found[index].end or (quiet and stretch.start - found[index].end < pause)
+        ):
+            before = found[index]
+            found[index] = SpeakerTurn(before.start, max(before.end, stretch.end), name)
+        else:
+            last[name] = len(found)
+            found.append(SpeakerTurn(stretch.start, stretch.end, name))
+    return sorted(found, key=lambda turn: (turn.start, turn.end, turn.speaker))
