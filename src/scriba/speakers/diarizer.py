@@ -2,8 +2,8 @@
 
 The recipe is that of pyannote.audio's pipeline (Bredin 2023): windows of 10 s that overlap, who speaks in
 each, an embedding of each local speaker from where nobody else speaks, embeddings grouped into people, and
-windows put together again with as many people at once as were heard. Sound is read once and let go; what is kept of a
-window is who is active in it and the embeddings: about 25 MB for ten hours.
+windows put together again with as many people at once as were heard. Sound is read once
+and let go; what is kept of a window is who is active in it and the embeddings: about 25 MB for ten hours.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class NetworkDiarizer:
                     windows.append(window)
                     tell(window.sample / SAMPLE_RATE, recording.info.duration)
                 duration = recording.seconds_decoded
-            work = partial(_put_together, windows, options, known, duration, cancel)
-            return _wait(steps.submit(work), cancel)
+            # Here, on the recording's own thread: for hours of sound this is more than one step's work.
+            return _put_together(windows, options, known, duration, cancel)
 
 
 def _put_together(

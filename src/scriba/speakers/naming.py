@@ -116,8 +116,8 @@ def names_of(people: People, stretches: Sequence[Stretch], known: Sequence[Known
 
 
 def turns(stretches: Sequence[Stretch], names: dict[int, str], *, pause: float) -> list[SpeakerTurn]:
-    """Stretches by name; those of one speaker are one turn if less than ``pause`` seconds are between them, and
-    nobody else speaks in those."""
+    """Stretches by name; two of one speaker are one turn if less than ``pause`` seconds lie between them, in
+    which nobody else speaks."""
     spoken_to = 0.0
     last: dict[str, int] = {}
     found: list[SpeakerTurn] = []
