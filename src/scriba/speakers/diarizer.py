@@ -33,8 +33,6 @@ from scriba.speakers.windows import sliding
 
 T = TypeVar("T")
 
-HOP_SECONDS = 2.0
-"""From window to window: each moment is heard five times."""
 PAUSE_SECONDS = 0.7
 """A shorter pause of one speaker, with nobody else in it, does not end the turn."""
 _CHECK_SECONDS = 0.1
@@ -65,7 +63,7 @@ class NetworkDiarizer:
             known = [_known(networks, steps, one, cancel) for one in options.known]
             with open_recording(source, self._limits) as recording:
                 windows: list[Examined] = []
-                sliced = sliding(recording.blocks(cancel), round(HOP_SECONDS * SAMPLE_RATE))
+                sliced = sliding(recording.blocks(cancel))
                 for window in _examined(networks, sliced, steps, cancel):
                     windows.append(window)
                     tell(window.sample / SAMPLE_RATE, recording.info.duration)
@@ -81,7 +79,7 @@ def _put_together(
     duration: float,
     cancel: CancelToken,
 ) -> list[SpeakerTurn]:
-    people = find_people(windows, options, cancel, HOP_SECONDS)
+    people = find_people(windows, options, cancel)
     if not len(people):
         return []
     placed = (place(window, people) for window in windows)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from scriba.domain.cancel import CancelToken
 from scriba.domain.speakers import SpeakerOptions, SpeakerTurn, speaker_name
 from scriba.speakers.clustering import Bounds, Vectors, agglomerate, normalised
-from scriba.speakers.frames import LOCAL_SPEAKERS
+from scriba.speakers.frames import LOCAL_SPEAKERS, WINDOW_SECONDS
 from scriba.speakers.timeline import Placed, Stretch
 from scriba.speakers.voices import Examined
+from scriba.speakers.windows import HOP_SECONDS
 
 APART = 0.5
 """Cosine distance of two groups' centroids from which they are two people: between the 0.1 to 0.35 that
@@ -45,13 +46,11 @@ class People:
         return len(self.centroids)
 
 
-def find_people(
-    windows: Sequence[Examined], options: SpeakerOptions, cancel: CancelToken, hop: float
-) -> People:
+def find_people(windows: Sequence[Examined], options: SpeakerOptions, cancel: CancelToken) -> People:
     """Group all voices.
 
-    Args:
-        hop: seconds between windows, by which their speech overlaps and counts more than once.
+    Raises:
+        CancelledByUserError: ``cancel`` was set.
     """
     voices = [voice for window in windows for voice in window.voices]
     if not voices:
@@ -63,8 +62,8 @@ def find_people(
     if train.sum() < options.least:
         train[:] = True
     weights = np.maximum(alone[train], 0.1)
-    counted = 10.0 / hop
-    least = min(_LEAST_SECONDS * counted, _LEAST_SHARE * float(weights.sum()))
+    # Windows overlap, so that speech is counted about five times.
+    least = min(_LEAST_SECONDS * WINDOW_SECONDS / HOP_SECONDS, _LEAST_SHARE * float(weights.sum()))
     bounds = Bounds(options.least, options.most)
     labels = agglomerate(vectors[train], weights, APART, bounds, cancel, seconds=least)
     rows = normalised(vectors[train]) * weights[:, None].astype(np.float32)

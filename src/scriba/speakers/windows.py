@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scriba.domain.media import SAMPLE_RATE
 from scriba.speakers.frames import WINDOW_SAMPLES
 
 Audio = NDArray[np.float32]
 
 
-def sliding(blocks: Iterable[Audio], hop: int) -> Iterator[tuple[int, Audio]]:
-    """``(first sample, window)`` every ``hop`` samples; the last reaches the end and may be shorter.
+HOP_SECONDS = 2.0
+"""From window to window: each moment is heard five times."""
+DENSE_HOP_SECONDS, DENSE_SECONDS = 1.0, 60.0
+"""At first windows follow closer: a short recording has few voices to compare, and they decide more."""
+
+
+def hop_at(sample: int) -> int:
+    """Samples from the window at ``sample`` to the next."""
+    dense = sample < DENSE_SECONDS * SAMPLE_RATE
+    return round((DENSE_HOP_SECONDS if dense else HOP_SECONDS) * SAMPLE_RATE)
+
+
+def sliding(blocks: Iterable[Audio], hop: Callable[[int], int] = hop_at) -> Iterator[tuple[int, Audio]]:
+    """``(first sample, window)`` every ``hop(first sample)`` samples; the last may be shorter.
 
     Holds one window and one block of 16 kHz mono sound at a time.
     """
@@ -25,7 +38,8 @@ def sliding(blocks: Iterable[Audio], hop: int) -> Iterator[tuple[int, Audio]]:
         while len(held) >= WINDOW_SAMPLES:
             yield start, held[:WINDOW_SAMPLES].copy()
             covered = start + WINDOW_SAMPLES
-            held = held[hop:]
-            start += hop
+            step = hop(start)
+            held = held[step:]
+            start += step
     if start + len(held) > covered:
         yield start, held

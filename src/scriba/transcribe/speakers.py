@@ -1,4 +1,4 @@
-"""A transcription with speakers: who speaks when is found out first, and each segment comes with its speaker."""
+"""Transcription with speakers: who speaks when is found out first, so each segment comes with its speaker."""
 
 from __future__ import annotations
 

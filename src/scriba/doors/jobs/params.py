@@ -11,6 +11,7 @@ from scriba.domain.errors import InvalidOptionError, UnsupportedOptionError
 from scriba.domain.job import DEFAULT_PRIORITY, JobKind
 from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOptions, VadOptions
 from scriba.domain.transcript import Task
+from scriba.doors import speakers
 from scriba.doors.errors import MalformedRequestError
 from scriba.doors.forms import boolean, integer, items, number, refuse_unknown, scalar, shown
 from scriba.doors.jobs.wire import JobForm
@@ -18,7 +19,7 @@ from scriba.doors.jobs.wire import JobForm
 Fields = Mapping[str, list[str]]
 
 FIELDS = frozenset(JobForm.model_fields) - {"file"}
-_LISTS = ("languages", "keywords")
+_LISTS = ("languages", "keywords", *speakers.LISTS)
 _VAD = ("threshold", "min_speech_duration_ms", "min_silence_duration_ms", "speech_pad_ms")
 _OF_TRANSCRIPTIONS = frozenset(
     (
@@ -33,6 +34,8 @@ _OF_TRANSCRIPTIONS = frozenset(
         "words",
         "vad_filter",
         "guards",
+        *speakers.FIELDS,
+        *speakers.LISTS,
     )
 )
 
@@ -117,6 +120,7 @@ def _transcribe(form: Fields, defaults: TranscribeOptions, vad: VadOptions) -> T
         vad=vad if enabled is None else replace(vad, enabled=enabled),
         words=boolean(form, "words") or False,
         guards=defaults.guards if guards is None else guards,
+        speakers=speakers.speaker_options(form),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from scriba.domain.errors import UnsupportedOptionError
 from scriba.domain.language import normalise_language
 from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOptions, VadOptions
+from scriba.domain.speakers import SpeakerOptions
 from scriba.domain.transcript import Task
 from scriba.doors.forms import refuse_unknown
 from scriba.doors.tasks.fields import TRANSCRIPTION, VAD, Field
@@ -51,6 +52,7 @@ class ServerFacts:
     compute_type: str = "auto"
     unloads: bool = True
     together: int = 10
+    speaker_devices: tuple[str, ...] = ("cpu",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def parse_transcription(fields: Fields, defaults: TranscribeOptions, facts: Serv
             vad=_vad(sent, defaults.vad),
             words=bool(sent.get("word_timestamps", defaults.words)),
             guards=defaults.guards,
+            speakers=SpeakerOptions() if sent.get("is_diarize") else None,
         ),
         _params(sent),
     )
@@ -139,7 +142,10 @@ def _refuse_what_cannot_be(sent: Mapping[str, Any], facts: ServerFacts) -> None:
     reasons = {
         "is_separate_bgm": (not sent.get("is_separate_bgm"), "This server does not separate music yet."),
         "save_file": (not sent.get("save_file"), "This server does not separate music yet."),
-        "is_diarize": (not sent.get("is_diarize"), "This server does not tell speakers apart yet."),
+        "diarization_device": (
+            sent.get("diarization_device") in (*facts.speaker_devices, "auto", ""),
+            f"This server tells speakers apart on {' or '.join(facts.speaker_devices)}.",
+        ),
         "compute_type": (
             sent.get("compute_type") in (facts.compute_type, "auto", "default"),
             f"This server computes in {facts.compute_type}; that is set when it starts.",
