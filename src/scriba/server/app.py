@@ -43,6 +43,7 @@ from scriba.server.replies import error_response, status_response
 from scriba.server.request_log import RequestLogMiddleware
 from scriba.server.services import Services
 from scriba.server.settings import Settings, StatusCase
+from scriba.server.speakers import speaker_devices
 from scriba.server.status import status_router
 from scriba.transcribe.probe import probe
 
@@ -149,6 +150,7 @@ def _include_jobs(app: FastAPI, jobs: JobParts, context: DoorContext, settings: 
         compute_type=settings.compute_type,
         unloads=settings.model_idle_seconds > 0,
         together=settings.batch_rows or MOST_BATCH_ROWS,
+        speaker_devices=speaker_devices(settings),
     )
     lower = settings.task_status_case is StatusCase.LOWER
     app.include_router(tasks_router(context, jobs.service, facts, lower=lower))

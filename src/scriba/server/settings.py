@@ -17,7 +17,7 @@ from scriba.domain.options import TranscribeOptions
 from scriba.models.catalogue import DEFAULT_ALIASES
 from scriba.server.job_settings import JobSettings, StoreSettings, check_webhook_secret
 from scriba.server.live_settings import LiveSettings
-from scriba.server.setting_groups import DecodingSettings, LanguageSettings, VadSettings
+from scriba.server.setting_groups import DecodingSettings, LanguageSettings, SpeakerSettings, VadSettings
 from scriba.server.setting_values import default_data_dir, split_list, split_pairs
 
 PREFIX = "SCRIBA_"
@@ -293,6 +293,7 @@ class Settings(BaseSettings):
     decoding: DecodingSettings = Field(default_factory=DecodingSettings, description="Search for text.")
     vad: VadSettings = Field(default_factory=VadSettings, description="Voice activity.")
     language: LanguageSettings = Field(default_factory=LanguageSettings, description="Language detection.")
+    speakers: SpeakerSettings = Field(default_factory=SpeakerSettings, description="Who speaks.")
 
     # Live speech
     live: LiveSettings = Field(default_factory=LiveSettings, description="Live sessions.")

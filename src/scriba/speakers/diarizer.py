@@ -8,7 +8,6 @@ and let go; what is kept of a window is who is active in it and the embeddings: 
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -21,9 +20,10 @@ from numpy.typing import NDArray
 
 from scriba.audio.decode import DecodeLimits, open_recording
 from scriba.domain.cancel import CancelToken
-from scriba.domain.errors import InvalidOptionError, ScribaError
 from scriba.domain.media import SAMPLE_RATE
-from scriba.domain.speakers import CLIP_SECONDS, KnownSpeaker, SpeakerOptions, SpeakerTurn
+from scriba.domain.speakers import KnownSpeaker, SpeakerOptions, SpeakerTurn
+from scriba.speakers.clips import read_clip, silent_clip
+from scriba.speakers.frames import WINDOW_SAMPLES
 from scriba.speakers.naming import Known, find_people, names_of, place, turns
 from scriba.speakers.networks import Networks
 from scriba.speakers.port import Source, Steps, Tell
@@ -126,25 +126,8 @@ def _known(networks: Networks, steps: Steps, speaker: KnownSpeaker, cancel: Canc
     Raises:
         InvalidOptionError: the clip is no recording, too short or too long, or nobody speaks in it.
     """
-    shortest, longest = CLIP_SECONDS
-    field = "known_speaker_references"
-    try:
-        with open_recording(io.BytesIO(speaker.clip), DecodeLimits(max_seconds=longest + 1)) as recording:
-            audio = np.concatenate(list(recording.blocks(cancel)))
-    except ScribaError as error:
-        cancel.check()
-        raise InvalidOptionError(
-            f"{field}: the clip of {speaker.name!r} cannot be used. {error.message}", field=field
-        ) from error
-    seconds = len(audio) / SAMPLE_RATE
-    if not shortest - 0.05 <= seconds <= longest + 0.05:
-        raise InvalidOptionError(
-            f"{field} must be {shortest:g} to {longest:g} seconds long each; the clip of "
-            f"{speaker.name!r} has {seconds:.1f}.",
-            field=field,
-        )
-    examined = _wait(steps.submit(partial(examine, networks, 0, audio[: 10 * SAMPLE_RATE])), cancel)
+    audio = read_clip(speaker, cancel)[:WINDOW_SAMPLES]
+    examined = _wait(steps.submit(partial(examine, networks, 0, audio)), cancel)
     if not examined.voices:
-        raise InvalidOptionError(f"{field}: nobody speaks in the clip of {speaker.name!r}.", field=field)
-    most = max(examined.voices, key=lambda voice: voice.alone)
-    return Known(speaker.name, most.embedding)
+        raise silent_clip(speaker.name)
+    return Known(speaker.name, max(examined.voices, key=lambda voice: voice.alone).embedding)

@@ -18,8 +18,7 @@ from scriba.domain.transcript import Segment
 from scriba.engine.scheduler import Priority, Scheduler
 from scriba.speakers.assigning import Speakers
 from scriba.speakers.port import Diarizer
-from scriba.transcribe.port import Source
-from scriba.transcribe.recording import RecordingTranscriber
+from scriba.transcribe.port import PriorityTranscriber, Source
 
 T = TypeVar("T")
 
@@ -47,7 +46,7 @@ class ScheduledSteps:
 class SpeakerTranscriber:
     """Implements ``scriba.transcribe.port.Transcriber``: hands on what does not ask for speakers."""
 
-    def __init__(self, transcriber: RecordingTranscriber, diarizer: Diarizer, scheduler: Scheduler) -> None:
+    def __init__(self, transcriber: PriorityTranscriber, diarizer: Diarizer, scheduler: Scheduler) -> None:
         self._transcriber = transcriber
         self._diarizer = diarizer
         self._scheduler = scheduler
