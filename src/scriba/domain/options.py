@@ -21,6 +21,11 @@ MAX_BEAM = 100
 """Widest search: memory and time grow with it, and nobody has measured a gain beyond ten."""
 
 
+MAX_SEGMENT = 4096
+"""Longest stretch a separation model is given, in steps of its spectrum: memory grows with it."""
+DEVICES = ("auto", "cpu", "cuda")
+
+
 def _at_least(name: str, value: float, bound: float, *, strict: bool = False) -> None:
     # Compared, not asked math.isfinite: a whole number may be too large to be a float. False for NaN.
     if not (bound <= value < math.inf) or (strict and value == bound):
@@ -133,6 +138,30 @@ class VadOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class SeparationOptions:
+    """A wish to part voice from music.
+
+    ``model`` None means the default. ``segment_size`` is how many steps of its spectrum a model works on
+    together; None is what it was made for. With ``keep`` both parts are kept as files, for a while.
+    """
+
+    model: str | None = None
+    segment_size: int | None = None
+    device: str = "auto"
+    keep: bool = False
+
+    def __post_init__(self) -> None:
+        if self.segment_size is not None:
+            _whole("segment_size", self.segment_size)
+            _between("segment_size", self.segment_size, 1, MAX_SEGMENT)
+        if self.device not in DEVICES:
+            raise InvalidOptionError(
+                f"separation_device must be one of {', '.join(DEVICES)}, not {_shown(self.device)}.",
+                field="separation_device",
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class LanguagePolicy:
     """Which language is spoken, or how to find out.
 
@@ -186,5 +215,7 @@ class TranscribeOptions:
     words: bool = False
     guards: bool = True
     """Withhold text that nobody said (see ``Transcript.suppressed``)."""
+    separation: SeparationOptions | None = None
+    """Part voice from music first, and listen to the voice; None: listen to everything."""
     speakers: SpeakerOptions | None = None
     """Tell who speaks; None: nobody asked."""

@@ -8,7 +8,13 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOptions, VadOptions
+from scriba.domain.options import (
+    DecodingOptions,
+    LanguagePolicy,
+    SeparationOptions,
+    TranscribeOptions,
+    VadOptions,
+)
 from scriba.domain.speakers import KnownSpeaker, SpeakerOptions, SpeakerTurn
 from scriba.domain.transcript import Segment, Suppressed, SuppressionReason, Task, Transcript, Word
 
@@ -44,8 +50,16 @@ def options_from_json(body: JsonObject) -> TranscribeOptions:
         vad=_known(VadOptions, body["vad"]),
         words=body["words"],
         guards=body["guards"],
+        separation=separation_from_json(body.get("separation")),
         speakers=_speakers(body.get("speakers")),
     )
+
+
+def separation_from_json(body: JsonObject | None) -> SeparationOptions | None:
+    if body is None:
+        return None
+    options: SeparationOptions = _known(SeparationOptions, body)
+    return options
 
 
 def _speakers(body: JsonObject | None) -> SpeakerOptions | None:

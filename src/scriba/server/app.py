@@ -62,6 +62,7 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
         uploads=UploadLimits(settings.max_upload_bytes, settings.upload_idle_seconds, settings.spool_dir),
         defaults=settings.transcribe_options(),
         ping_seconds=settings.ping_seconds,
+        separation=services.separation,
     )
     readiness = Readiness(services.warm)
     limits = recording_limits(settings)

@@ -15,6 +15,7 @@ from scriba.server.decode_limits import decode_limits
 from scriba.server.directory import InstalledModels
 from scriba.server.jobs import JobParts, build_jobs
 from scriba.server.model_settings import build_models
+from scriba.server.separation import build_separation
 from scriba.server.services import Services
 from scriba.server.settings import ContextChoice, Settings
 from scriba.server.speakers import build_diarizer
@@ -23,7 +24,8 @@ from scriba.transcribe.batch import BatchTranscriber
 from scriba.transcribe.voice import VoiceActivity
 
 if TYPE_CHECKING:
-    from scriba.transcribe.speakers import SpeakerTranscriber
+    from scriba.separation.process import SeparationProcess
+    from scriba.transcribe.separated import SeparatingTranscriber
 
 _LONGEST_SWEEP_SECONDS = 30.0
 
@@ -44,6 +46,7 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
     from scriba.engine.scheduler import Scheduler
     from scriba.speakers.networks import OnnxNetworks
     from scriba.transcribe.recording import RecordingTranscriber
+    from scriba.transcribe.separated import SeparatingTranscriber
     from scriba.transcribe.speakers import SpeakerTranscriber
 
     catalogue, store = build_models(settings)
@@ -84,11 +87,14 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
     limits = decode_limits(settings)
     voices: Residency[OnnxNetworks] = Residency(ttl=settings.model_idle_seconds or None)
     sweeper = _Sweeper(residency, voices)
-    transcriber = SpeakerTranscriber(
+    separation = build_separation(settings)
+    telling = SpeakerTranscriber(
         RecordingTranscriber(engines, scheduler, limits),
         build_diarizer(settings, store.root, voices, limits),
         scheduler,
     )
+    # Music goes first: who speaks is told from the voice alone.
+    transcriber = SeparatingTranscriber(telling, separation)
 
     def close() -> None:
         sweeper.stop()
@@ -102,15 +108,21 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
         models=InstalledModels(catalogue, store, settings.model_fallback),
         warm=ModelWarmer(catalogue, store, engines, settings.model_fallback),
         live=LiveService(engines, scheduler, settings.data_dir / "live", settings.live.limits()),
-        jobs=_jobs(settings, transcriber, limits) if with_jobs else None,
+        jobs=_jobs(settings, transcriber, limits, separation) if with_jobs else None,
+        separation=separation,
         close=close,
     )
 
 
-def _jobs(settings: Settings, transcriber: SpeakerTranscriber, limits: DecodeLimits) -> JobParts:
+def _jobs(
+    settings: Settings,
+    transcriber: SeparatingTranscriber,
+    limits: DecodeLimits,
+    separation: SeparationProcess,
+) -> JobParts:
     if not settings.jobs.worker:
         return build_jobs(settings)
-    return build_jobs(settings, BatchTranscriber(transcriber), VoiceActivity(limits))
+    return build_jobs(settings, BatchTranscriber(transcriber), VoiceActivity(limits), separation)
 
 
 class _Sweeper:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scriba.doors.context import ModelDirectory
+from scriba.doors.context import ModelDirectory, SeparationDirectory
 from scriba.live.service import LiveService
 from scriba.server.jobs import JobParts
 from scriba.server.readiness import Warm
@@ -26,5 +26,6 @@ class Services:
     models: ModelDirectory
     warm: Warm
     live: LiveService | None = None
+    separation: SeparationDirectory | None = None
     jobs: JobParts | None = None
     close: Callable[[], None] = _nothing

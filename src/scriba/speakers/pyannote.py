@@ -1,7 +1,7 @@
 """Who speaks when, by ``pyannote.audio``: for those who have its token and PyTorch (the extra ``pyannote``).
 
-The whole recording is held in memory while it runs, 64 kB a second, as ``pyannote.audio`` wants it. It computes
-on threads of its own, one recording at a time, and not by leave of the scheduler.
+The whole recording is held in memory while it runs, 64 kB a second, as ``pyannote.audio`` wants it. It
+computes on threads of its own, one recording at a time, and not by leave of the scheduler.
 """
 
 from __future__ import annotations

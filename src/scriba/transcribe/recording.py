@@ -25,6 +25,7 @@ from scriba.domain.transcript import Segment, Suppressed, Transcript
 from scriba.engine.port import Encoded, Engine, EngineProvider, LanguageGuess
 from scriba.engine.scheduler import Priority, Scheduler
 from scriba.engine.steps import DetectLanguage, Encode, Flow
+from scriba.transcribe.beside import SoundBeside, listen_to_both
 from scriba.transcribe.drafts import Draft, draft_segments
 from scriba.transcribe.guards import Guards
 from scriba.transcribe.languages import Decision, LanguageTracker
@@ -71,7 +72,10 @@ class RecordingTranscriber:
         cancel: CancelToken | None = None,
         priority: Priority = Priority.INTERACTIVE,
         resume: ResumePoint | None = None,
+        *,
+        beside: SoundBeside | None = None,
     ) -> Iterator[Event]:
+        """See the port. ``beside`` is other sound of the same recording, which is heard too."""
         token = cancel or CancelToken()
         token.check()
         # The medium first: a file that can't be read must not cost the loading of a model.
@@ -81,7 +85,7 @@ class RecordingTranscriber:
                 options.model, language=options.language.language, task=options.task, cancel=token
             ) as engine:
                 windows = plan_windows(blocks, options.vad)
-                run = _Run(engine, self._scheduler, options, token, priority, recording.info.duration)
+                run = _Run(engine, self._scheduler, options, token, priority, recording.info.duration, beside)
                 if resume is not None:
                     run.go_on_behind(resume)
                     # Planned again from the start: where a window ends hangs on all sound before it.
@@ -105,7 +109,9 @@ class _Run:
         cancel: CancelToken,
         priority: Priority,
         claimed_duration: float | None,
+        beside: SoundBeside | None = None,
     ) -> None:
+        self._beside = beside
         self._engine = engine
         self._scheduler = scheduler
         self._options = options
@@ -234,14 +240,13 @@ class _Run:
         return guesses if exhausted or len(self._pending) == self._in_flight else None
 
     def _listen(self, pending: _Pending, encoded: Encoded | None, decision: Decision) -> None:
-        flow = listen(
-            pending.window,
-            encoded,
-            decision.language,
-            self._options,
-            self._previous,
-            word_times=self._engine.capabilities.word_times,
-        )
+        word_times = self._engine.capabilities.word_times
+        asked = (encoded, decision.language, self._options, self._previous)
+        if self._beside is None:
+            flow = listen(pending.window, *asked, word_times=word_times)
+        else:
+            whole = self._beside.of(pending.window)
+            flow = listen_to_both(pending.window, whole, *asked, word_times=word_times)
         pending.decision = decision
         pending.listening = self._submit(pending.window, flow)
 

@@ -18,7 +18,9 @@ from scriba.domain.transcript import Segment
 from scriba.engine.scheduler import Priority, Scheduler
 from scriba.speakers.assigning import Speakers
 from scriba.speakers.port import Diarizer
-from scriba.transcribe.port import PriorityTranscriber, Source
+from scriba.transcribe.beside import SoundBeside
+from scriba.transcribe.port import Source
+from scriba.transcribe.recording import RecordingTranscriber
 
 T = TypeVar("T")
 
@@ -46,7 +48,7 @@ class ScheduledSteps:
 class SpeakerTranscriber:
     """Implements ``scriba.transcribe.port.Transcriber``: hands on what does not ask for speakers."""
 
-    def __init__(self, transcriber: PriorityTranscriber, diarizer: Diarizer, scheduler: Scheduler) -> None:
+    def __init__(self, transcriber: RecordingTranscriber, diarizer: Diarizer, scheduler: Scheduler) -> None:
         self._transcriber = transcriber
         self._diarizer = diarizer
         self._scheduler = scheduler
@@ -58,17 +60,20 @@ class SpeakerTranscriber:
         cancel: CancelToken | None = None,
         priority: Priority = Priority.INTERACTIVE,
         resume: ResumePoint | None = None,
+        beside: SoundBeside | None = None,
     ) -> Iterator[Event]:
         token = cancel or CancelToken()
         if options.speakers is None:
-            yield from self._transcriber.run(source, options, token, priority, resume)
+            yield from self._transcriber.run(source, options, token, priority, resume, beside=beside)
             return
         turns: list[SpeakerTurn] = []
         yield from self._find(source, options.speakers, priority, token, turns)
         labelled = _Labelled(turns, words=options.words, sent=len(resume.segments) if resume else 0)
         # A segment can only end where the speaker changes if it is known where its words are.
         inner = replace(options, words=True, speakers=None)
-        yield from labelled.events(self._transcriber.run(source, inner, token, priority, resume))
+        yield from labelled.events(
+            self._transcriber.run(source, inner, token, priority, resume, beside=beside)
+        )
 
     def _find(
         self,

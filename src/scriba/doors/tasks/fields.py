@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scriba.domain.errors import InvalidOptionError
+from scriba.domain.options import MAX_SEGMENT
 from scriba.doors.forms import shown
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
@@ -132,9 +133,9 @@ VAD: Mapping[str, Field] = {
 
 MUSIC: Mapping[str, Field] = {
     "is_separate_bgm": Field("bool"),
-    "uvr_model_size": Field("str"),
+    "uvr_model_size": Field("str", nullable=True),
     "uvr_device": Field("str"),
-    "segment_size": Field("int", 1),
+    "segment_size": Field("int", 1, MAX_SEGMENT),
     "save_file": Field("bool"),
 }
 

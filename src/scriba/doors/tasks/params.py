@@ -7,13 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scriba.domain.errors import UnsupportedOptionError
+from scriba.domain.errors import InvalidOptionError, UnsupportedOptionError
 from scriba.domain.language import normalise_language
-from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOptions, VadOptions
+from scriba.domain.options import (
+    DEVICES,
+    DecodingOptions,
+    LanguagePolicy,
+    SeparationOptions,
+    TranscribeOptions,
+    VadOptions,
+)
 from scriba.domain.speakers import SpeakerOptions
 from scriba.domain.transcript import Task
-from scriba.doors.forms import refuse_unknown
-from scriba.doors.tasks.fields import TRANSCRIPTION, VAD, Field
+from scriba.doors.forms import refuse_unknown, shown
+from scriba.doors.tasks.fields import MUSIC, TRANSCRIPTION, VAD, Field
 
 Fields = Mapping[str, list[str]]
 
@@ -59,7 +66,7 @@ class ServerFacts:
 class TaskRequest:
     """``params`` are the parameters as they were sent, without secrets, as JSON."""
 
-    work: TranscribeOptions | VadOptions
+    work: TranscribeOptions | VadOptions | SeparationOptions
     params: str
 
 
@@ -85,6 +92,7 @@ def parse_transcription(fields: Fields, defaults: TranscribeOptions, facts: Serv
             vad=_vad(sent, defaults.vad),
             words=bool(sent.get("word_timestamps", defaults.words)),
             guards=defaults.guards,
+            separation=_separation_before(sent, defaults.separation),
             speakers=SpeakerOptions() if sent.get("is_diarize") else None,
         ),
         _params(sent),
@@ -99,6 +107,47 @@ def parse_vad(fields: Fields, defaults: VadOptions) -> TaskRequest:
             "vad_filter is false, but this task is nothing else.", field="vad_filter"
         )
     return TaskRequest(replace(_vad(sent, defaults), enabled=True), _params(sent))
+
+
+def parse_separation(fields: Fields, defaults: SeparationOptions | None) -> TaskRequest:
+    """As ``parse_transcription``, for the parameters of music separation."""
+    sent = _parse(fields, MUSIC)
+    if sent.get("is_separate_bgm") is False:
+        raise UnsupportedOptionError(
+            "is_separate_bgm is false, but this task is nothing else.", field="is_separate_bgm"
+        )
+    # With or without save_file: the files are what this task is for.
+    return TaskRequest(replace(_separation(sent, defaults), keep=True), _params(sent))
+
+
+def _separation_before(
+    sent: Mapping[str, Any], default: SeparationOptions | None
+) -> SeparationOptions | None:
+    options = _separation(sent, default)
+    if sent.get("is_separate_bgm", default is not None):
+        return options
+    if options.keep:
+        raise UnsupportedOptionError(
+            "save_file keeps what is_separate_bgm separates; send is_separate_bgm=true with it.",
+            field="save_file",
+        )
+    return None
+
+
+def _separation(sent: Mapping[str, Any], default: SeparationOptions | None) -> SeparationOptions:
+    default = default or SeparationOptions()
+    device = sent.get("uvr_device", default.device).strip().lower()
+    if device not in DEVICES:
+        raise InvalidOptionError(
+            f"uvr_device must be one of {', '.join(DEVICES)}, not {shown(device)}.", field="uvr_device"
+        )
+    return replace(
+        default,
+        model=sent.get("uvr_model_size") or default.model,
+        segment_size=sent.get("segment_size", default.segment_size),
+        device=device,
+        keep=sent.get("save_file", default.keep),
+    )
 
 
 def _parse(fields: Fields, known: Mapping[str, Field]) -> dict[str, Any]:
@@ -140,8 +189,6 @@ def _vad(sent: Mapping[str, Any], default: VadOptions) -> VadOptions:
 
 def _refuse_what_cannot_be(sent: Mapping[str, Any], facts: ServerFacts) -> None:
     reasons = {
-        "is_separate_bgm": (not sent.get("is_separate_bgm"), "This server does not separate music yet."),
-        "save_file": (not sent.get("save_file"), "This server does not separate music yet."),
         "diarization_device": (
             sent.get("diarization_device") in (*facts.speaker_devices, "auto", ""),
             f"This server tells speakers apart on {' or '.join(facts.speaker_devices)}.",
