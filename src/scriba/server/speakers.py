@@ -28,13 +28,15 @@ def build_diarizer(
     settings: Settings, models: Path, residency: Residency[OnnxNetworks], limits: DecodeLimits
 ) -> Diarizer:
     """The adapter that the settings name; no model is fetched or loaded yet."""
+    from scriba.speakers.channels import ChannelDiarizer
     from scriba.speakers.diarizer import NetworkDiarizer
     from scriba.speakers.provider import ResidentNetworks
     from scriba.speakers.pyannote import PyannoteDiarizer, load_pipeline
 
+    networks = ResidentNetworks(SpeakerModelStore(models), residency, may_fetch=settings.model_allow_pull)
+    diarizer: Diarizer = NetworkDiarizer(networks, limits)
     if settings.speakers.engine is SpeakerEngine.PYANNOTE:
         token = None if settings.hf_token is None else settings.hf_token.get_secret_value()
         load = partial(load_pipeline, settings.speakers.pyannote_pipeline, token, settings.device)
-        return PyannoteDiarizer(load, limits)
-    store = SpeakerModelStore(models)
-    return NetworkDiarizer(ResidentNetworks(store, residency, may_fetch=settings.model_allow_pull), limits)
+        diarizer = PyannoteDiarizer(load, limits)
+    return ChannelDiarizer(networks, diarizer, limits)

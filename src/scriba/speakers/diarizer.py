@@ -8,15 +8,9 @@ and let go; what is kept of a window is who is active in it and the embeddings: 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future
-from contextlib import AbstractContextManager
 from functools import partial
-from typing import Protocol, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TypeVar
 
 from scriba.audio.decode import DecodeLimits, open_recording
 from scriba.domain.cancel import CancelToken
@@ -26,27 +20,13 @@ from scriba.speakers.clips import read_clip, silent_clip
 from scriba.speakers.frames import WINDOW_SAMPLES
 from scriba.speakers.naming import Known, find_people, names_of, place, turns
 from scriba.speakers.networks import Networks
-from scriba.speakers.port import Source, Steps, Tell
+from scriba.speakers.port import NetworkProvider, Source, Steps, Tell
 from scriba.speakers.timeline import stretches
 from scriba.speakers.voices import Examined, examine
-from scriba.speakers.windows import sliding
+from scriba.speakers.waiting import in_order, result_of
+from scriba.speakers.windows import PAUSE_SECONDS, sliding
 
 T = TypeVar("T")
-
-PAUSE_SECONDS = 0.7
-"""A shorter pause of one speaker, with nobody else in it, does not end the turn."""
-_CHECK_SECONDS = 0.1
-
-
-class NetworkProvider(Protocol):
-    """Has the networks, or brings them."""
-
-    def acquire(self, cancel: CancelToken) -> AbstractContextManager[Networks]:
-        """
-        Raises:
-            ModelUnavailableError: they cannot be had.
-        """
-        ...
 
 
 class NetworkDiarizer:
@@ -64,7 +44,8 @@ class NetworkDiarizer:
             with open_recording(source, self._limits) as recording:
                 windows: list[Examined] = []
                 sliced = sliding(recording.blocks(cancel))
-                for window in _examined(networks, sliced, steps, cancel):
+                works = (partial(examine, networks, sample, audio) for sample, audio in sliced)
+                for window in in_order(works, steps, cancel):
                     windows.append(window)
                     tell(window.sample / SAMPLE_RATE, recording.info.duration)
                 duration = recording.seconds_decoded
@@ -93,33 +74,6 @@ def _checked(items: Iterator[T], cancel: CancelToken) -> Iterator[T]:
         yield item
 
 
-def _examined(
-    networks: Networks, windows: Iterator[tuple[int, NDArray[np.float32]]], steps: Steps, cancel: CancelToken
-) -> Iterator[Examined]:
-    """Windows in order, some of them examined side by side."""
-    waiting: deque[Future[Examined]] = deque()
-    try:
-        for sample, audio in windows:
-            waiting.append(steps.submit(partial(examine, networks, sample, audio)))
-            if len(waiting) > steps.width:
-                yield _wait(waiting.popleft(), cancel)
-        while waiting:
-            yield _wait(waiting.popleft(), cancel)
-    finally:
-        for future in waiting:
-            future.cancel()
-
-
-def _wait(future: Future[T], cancel: CancelToken) -> T:
-    while True:
-        cancel.check()
-        try:
-            return future.result(timeout=_CHECK_SECONDS)
-        except TimeoutError:
-            if future.done():
-                raise  # the work itself ran into a time limit
-
-
 def _known(networks: Networks, steps: Steps, speaker: KnownSpeaker, cancel: CancelToken) -> Known:
     """The voice of a clip.
 
@@ -127,7 +81,7 @@ def _known(networks: Networks, steps: Steps, speaker: KnownSpeaker, cancel: Canc
         InvalidOptionError: the clip is no recording, too short or too long, or nobody speaks in it.
     """
     audio = read_clip(speaker, cancel)[:WINDOW_SAMPLES]
-    examined = _wait(steps.submit(partial(examine, networks, 0, audio)), cancel)
+    examined = result_of(steps.submit(partial(examine, networks, 0, audio)), cancel)
     if not examined.voices:
         raise silent_clip(speaker.name)
     return Known(speaker.name, max(examined.voices, key=lambda voice: voice.alone).embedding)

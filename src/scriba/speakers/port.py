@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
 
 from scriba.domain.cancel import CancelToken
 from scriba.domain.speakers import SpeakerOptions, SpeakerTurn
+from scriba.speakers.networks import Networks
 
 T = TypeVar("T")
 
@@ -48,5 +50,16 @@ class Diarizer(Protocol):
         Raises:
             ScribaError: the medium, a clip of a known speaker or the model is at fault, or the work was
                 cancelled.
+        """
+        ...
+
+
+class NetworkProvider(Protocol):
+    """Has the networks, or brings them."""
+
+    def acquire(self, cancel: CancelToken) -> AbstractContextManager[Networks]:
+        """
+        Raises:
+            ModelUnavailableError: they cannot be had.
         """
         ...

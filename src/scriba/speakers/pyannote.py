@@ -24,8 +24,8 @@ from scriba.speakers.clustering import normalised
 from scriba.speakers.naming import Known, People, names_of, turns
 from scriba.speakers.port import Source, Steps, Tell
 from scriba.speakers.timeline import Stretch
+from scriba.speakers.windows import PAUSE_SECONDS
 
-PAUSE_SECONDS = 0.7
 _CHECK_SECONDS = 0.1
 
 

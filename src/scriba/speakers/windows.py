@@ -19,6 +19,10 @@ DENSE_HOP_SECONDS, DENSE_SECONDS = 1.0, 60.0
 """At first windows follow closer: a short recording has few voices to compare, and they decide more."""
 
 
+PAUSE_SECONDS = 0.7
+"""A shorter pause of one speaker, with nobody else in it, does not end the turn."""
+
+
 def hop_at(sample: int) -> int:
     """Samples from the window at ``sample`` to the next."""
     dense = sample < DENSE_SECONDS * SAMPLE_RATE
@@ -28,18 +32,18 @@ def hop_at(sample: int) -> int:
 def sliding(blocks: Iterable[Audio], hop: Callable[[int], int] = hop_at) -> Iterator[tuple[int, Audio]]:
     """``(first sample, window)`` every ``hop(first sample)`` samples; the last may be shorter.
 
-    Holds one window and one block of 16 kHz mono sound at a time.
+    Blocks are 16 kHz sound of shape (samples,) or (channels, samples). One window and one block are held.
     """
-    held = np.zeros(0, np.float32)
+    held: Audio | None = None
     start = 0
     covered = 0
     for block in blocks:
-        held = np.concatenate([held, block])
-        while len(held) >= WINDOW_SAMPLES:
-            yield start, held[:WINDOW_SAMPLES].copy()
+        held = block if held is None else np.concatenate([held, block], axis=-1)
+        while held.shape[-1] >= WINDOW_SAMPLES:
+            yield start, held[..., :WINDOW_SAMPLES].copy()
             covered = start + WINDOW_SAMPLES
             step = hop(start)
-            held = held[step:]
+            held = held[..., step:]
             start += step
-    if start + len(held) > covered:
+    if held is not None and start + held.shape[-1] > covered:
         yield start, held

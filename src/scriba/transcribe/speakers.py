@@ -71,9 +71,8 @@ class SpeakerTranscriber:
         labelled = _Labelled(turns, words=options.words, sent=len(resume.segments) if resume else 0)
         # A segment can only end where the speaker changes if it is known where its words are.
         inner = replace(options, words=True, speakers=None)
-        yield from labelled.events(
-            self._transcriber.run(source, inner, token, priority, resume, beside=beside)
-        )
+        heard = self._transcriber.run(source, inner, token, priority, resume, beside=beside)
+        yield from labelled.events(heard)
 
     def _find(
         self,
