@@ -33,6 +33,8 @@ _ECHO_DB = 9.0
 """How much quieter than the loudest a channel is that only echoes it."""
 _QUIETER_DB = 10.0
 """The most that is allowed for a microphone that is always quieter."""
+_FAINT_DB = 25.0
+"""How much quieter than speech usually is in a channel what is none of it."""
 _SILENCE_DB = -100.0
 _SMOOTH = 15
 """Frames of 17 ms."""
@@ -125,17 +127,18 @@ def _placed(windows: Sequence[_Heard], cancel: CancelToken) -> Iterator[Placed]:
     everyone = tuple(range(len(usual)))
     for window in windows:
         cancel.check()
-        level = _smooth(window.level) + allowance
-        near = level >= level.max(axis=1, keepdims=True) - _ECHO_DB
+        own = _smooth(window.level)
+        level = own + allowance
+        near = (level >= level.max(axis=1, keepdims=True) - _ECHO_DB) & (own >= usual - _FAINT_DB)
         yield Placed(window.sample, window.activity & near, everyone)
 
 
 def _smooth(level: NDArray[np.int8]) -> NDArray[np.float64]:
-    """The mean over a quarter of a second: a pause between two syllables is no change of speaker."""
-    sums = np.cumsum(
-        np.pad(level.astype(np.float64), ((_SMOOTH // 2 + 1, _SMOOTH // 2), (0, 0)), "edge"), axis=0
-    )
-    smooth: NDArray[np.float64] = (sums[_SMOOTH:] - sums[:-_SMOOTH]) / _SMOOTH
+    """The level of a quarter of a second: a pause between two syllables is no change of speaker."""
+    power = np.pad(10.0 ** (level / 10.0), ((_SMOOTH // 2 + 1, _SMOOTH // 2), (0, 0)), "edge")
+    sums = np.cumsum(power, axis=0)
+    mean = (sums[_SMOOTH:] - sums[:-_SMOOTH]) / _SMOOTH
+    smooth: NDArray[np.float64] = 10.0 * np.log10(np.maximum(mean, 10.0 ** (_SILENCE_DB / 10)))
     return smooth
 
 
