@@ -62,6 +62,10 @@ class SpeakerModelStore:
         self._work = Workspace(root)
         self._client = client or PipClient()
 
+    @property
+    def root(self) -> Path:
+        return self._root
+
     def find(self) -> SpeakerModel | None:
         """The model if it is here. Never touches the network."""
         directory = self._work.directory(NAME)
