@@ -14,6 +14,7 @@ import pytest
 
 from scriba.domain.errors import InvalidOptionError, UnsupportedOptionError
 from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOptions, VadOptions
+from scriba.domain.speakers import SpeakerOptions
 from scriba.domain.transcript import Task
 from scriba.doors.tasks.fields import TRANSCRIPTION, VAD
 from scriba.doors.tasks.params import ServerFacts, merge, parse_transcription, parse_vad
@@ -68,7 +69,7 @@ HONOURED: dict[str, tuple[str, Any]] = {
     "uvr_device": ("cpu", lambda o: True),
     "segment_size": ("256", lambda o: True),
     "save_file": ("false", lambda o: True),
-    "is_diarize": ("false", lambda o: True),
+    "is_diarize": ("true", lambda o: o.speakers == SpeakerOptions()),
     "diarization_device": ("cpu", lambda o: True),
     "hf_token": ("hf_x", lambda o: True),
 }
@@ -110,10 +111,11 @@ REFUSED = {
     "is_separate_bgm": "true",
     "segment_size": "0",
     "save_file": "true",
-    "is_diarize": "true",
+    "is_diarize": "maybe",
+    "diarization_device": "cuda",
 }
 FREE_TEXT = {"model_size", "initial_prompt", "prefix", "hotwords", "uvr_model_size", "uvr_device",
-             "diarization_device", "hf_token"}  # fmt: skip
+             "hf_token"}  # fmt: skip
 
 
 def test_no_parameter_is_left_out_of_these_tables() -> None:

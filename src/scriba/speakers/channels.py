@@ -29,9 +29,9 @@ from scriba.speakers.windows import PAUSE_SECONDS, sliding
 
 MAX_CHANNELS = 16
 _HOP_SAMPLES = 5 * SAMPLE_RATE
-_ECHO_DB = 9.0
+_ECHO_DB = 6.0
 """How much quieter than the loudest a channel is that only echoes it."""
-_QUIETER_DB = 10.0
+_QUIETER_DB = 6.0
 """The most that is allowed for a microphone that is always quieter."""
 _FAINT_DB = 25.0
 """How much quieter than speech usually is in a channel what is none of it."""
