@@ -88,7 +88,24 @@ def transcribe(
             show_default=False,
         ),
     ] = None,
+    separate: Annotated[
+        bool, typer.Option("--separate", help="Part voice from music first, and listen to the voice.")
+    ] = False,
+    separation_model: Annotated[
+        str | None,
+        typer.Option(
+            "--separation-model",
+            metavar="MODEL",
+            help="What parts them (see: scriba models list); goes with --separate.",
+            show_default=False,
+        ),
+    ] = None,
     no_vad: flags.NoVad = False,
+    vad_threshold: flags.VadThreshold = None,
+    min_speech_duration_ms: flags.MinSpeech = None,
+    max_speech_duration_s: flags.MaxSpeech = None,
+    min_silence_duration_ms: flags.MinSilence = None,
+    speech_pad_ms: flags.SpeechPad = None,
     no_guards: flags.NoGuards = False,
     max_line_chars: Annotated[
         int | None,
@@ -142,6 +159,15 @@ def transcribe(
             "temperatures": tuple(temperature) if temperature else None,
         },
         vad=not no_vad,
+        voice={
+            "threshold": vad_threshold,
+            "min_speech_duration_ms": min_speech_duration_ms,
+            "max_speech_duration_s": max_speech_duration_s,
+            "min_silence_duration_ms": min_silence_duration_ms,
+            "speech_pad_ms": speech_pad_ms,
+        },
+        separate=separate,
+        separation_model=separation_model,
         guards=not no_guards,
         lines={
             "max_line_chars": max_line_chars,

@@ -78,6 +78,12 @@ class DecodingOptions:
     without_timestamps: bool = False
     max_initial_timestamp: float = 1.0
     max_new_tokens: int | None = None
+    hallucination_silence_threshold: float | None = None
+    """Seconds of silence around a text that looks made up, from which it is withheld; None: never."""
+    prepend_punctuations: str | None = None
+    """Signs that belong to the next word; None is the usual ones."""
+    append_punctuations: str | None = None
+    """Signs that belong to the word before; None is the usual ones."""
 
     def __post_init__(self) -> None:
         for name in ("beam_size", "best_of", "no_repeat_ngram_size"):
@@ -106,6 +112,8 @@ class DecodingOptions:
         if self.max_new_tokens is not None:
             _whole("max_new_tokens", self.max_new_tokens)
             _between("max_new_tokens", self.max_new_tokens, 1, 448)
+        if self.hallucination_silence_threshold is not None:
+            _at_least("hallucination_silence_threshold", self.hallucination_silence_threshold, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,5 +225,17 @@ class TranscribeOptions:
     """Withhold text that nobody said (see ``Transcript.suppressed``)."""
     separation: SeparationOptions | None = None
     """Part voice from music first, and listen to the voice; None: listen to everything."""
+    chunk_length: int | None = None
+    """Seconds of the longest window; None is Whisper's 30."""
+    batch_size: int | None = None
+    """Windows of this recording under way at the same time, at most; None: as the server likes."""
     speakers: SpeakerOptions | None = None
     """Tell who speaks; None: nobody asked."""
+
+    def __post_init__(self) -> None:
+        if self.chunk_length is not None:
+            _whole("chunk_length", self.chunk_length)
+            _between("chunk_length", self.chunk_length, 1, 30)
+        if self.batch_size is not None:
+            _whole("batch_size", self.batch_size)
+            _at_least("batch_size", self.batch_size, 1)

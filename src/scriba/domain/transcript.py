@@ -25,6 +25,8 @@ class SuppressionReason(StrEnum):
     REPETITION = "repetition"
     LOW_CONFIDENCE = "low_confidence"
     KNOWN_PHRASE = "known_phrase"
+    SILENCE = "silence"
+    """It stands alone in silence and looks made up (``hallucination_silence_threshold``)."""
     NOT_ENGLISH = "not_english"
     """An English-only model heard what does not sound like English, and nobody said that it is."""
 

@@ -50,6 +50,8 @@ def options_from_json(body: JsonObject) -> TranscribeOptions:
         vad=_known(VadOptions, body["vad"]),
         words=body["words"],
         guards=body["guards"],
+        chunk_length=body.get("chunk_length"),
+        batch_size=body.get("batch_size"),
         separation=separation_from_json(body.get("separation")),
         speakers=_speakers(body.get("speakers")),
     )

@@ -13,6 +13,7 @@ _HEADER = struct.Struct("<4sI4s4sIQQQI4sIHHIIHH4sI")
 DATA_OFFSET = _HEADER.size
 """Bytes before the first sample."""
 _LARGEST = 0xFFFFFFFF
+_LIMIT = _LARGEST
 _DS64_BYTES = 28
 
 
@@ -37,7 +38,7 @@ class WaveWriter:
         self._bytes += len(data)
 
     def close(self) -> None:
-        large = self._bytes + _HEADER.size > _LARGEST
+        large = self._bytes + _HEADER.size > _LIMIT
         frame = 2 * self._channels
         total = _HEADER.size - 8 + self._bytes
         header = _HEADER.pack(

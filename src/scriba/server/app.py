@@ -29,7 +29,6 @@ from scriba.doors.recordings.routes import recordings_router
 from scriba.doors.tasks.params import ServerFacts
 from scriba.doors.tasks.routes import tasks_router
 from scriba.doors.uploads.routes import TUS_HEADERS, uploads_router
-from scriba.engine.port import MOST_BATCH_ROWS
 from scriba.jobs.fetch import FetchLimits
 from scriba.server.admission import Admission
 from scriba.server.authentication import ApiKeyMiddleware
@@ -150,7 +149,6 @@ def _include_jobs(app: FastAPI, jobs: JobParts, context: DoorContext, settings: 
     facts = ServerFacts(
         compute_type=settings.compute_type,
         unloads=settings.model_idle_seconds > 0,
-        together=settings.batch_rows or MOST_BATCH_ROWS,
         speaker_devices=speaker_devices(settings),
     )
     lower = settings.task_status_case is StatusCase.LOWER

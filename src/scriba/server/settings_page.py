@@ -31,6 +31,7 @@ _GROUPS = {
     "jobs": "Jobs",
     "language": "Language detection (defaults for requests that do not say)",
     "speakers": "Speakers",
+    "separation": "Voice from music",
     "live": "Live sessions",
 }
 

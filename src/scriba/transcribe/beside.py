@@ -19,6 +19,10 @@ from scriba.transcribe.listening import Pass, listen
 from scriba.transcribe.windows import Window
 
 _CONVINCING_LOGPROB = -0.7
+_MARGIN = 0.03
+"""By so much the voice must be the surer one: what a model takes away makes a guess sound sure, too."""
+_KEPT = 0.3
+"""Share of the music that stays where it is louder than the voice, and taking it away hurts most."""
 _NOTHING = float("-inf")
 
 
@@ -32,6 +36,13 @@ class SoundBeside:
         """The same window with this sound in it."""
         audio = np.concatenate([self._read(piece.source, piece.length) for piece in window.pieces])
         return replace(window, audio=audio)
+
+    def soften(self, voice: Window, whole: Window) -> Window:
+        """The voice with some of the music left in, where the music is the louder of the two."""
+        rest = whole.audio - voice.audio
+        if float(np.dot(rest, rest)) <= float(np.dot(voice.audio, voice.audio)):
+            return voice
+        return replace(voice, audio=voice.audio + np.float32(_KEPT) * rest)
 
     def _read(self, start: int, length: int) -> Audio:
         self._file.seek(DATA_OFFSET + 2 * start)
@@ -56,7 +67,7 @@ def listen_to_both(
     if sure == _NOTHING:
         # Nobody speaks, says the voice: to believe that somebody does takes more than a guess.
         return second if other > _CONVINCING_LOGPROB and not _doubted(second) else first
-    return second if other > sure else first
+    return first if sure > other + _MARGIN else second
 
 
 def sureness(passes: list[Pass]) -> float:

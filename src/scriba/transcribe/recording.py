@@ -19,10 +19,11 @@ from scriba.domain.events import (
     TextSuppressed,
     WindowFinished,
 )
+from scriba.domain.media import SAMPLE_RATE
 from scriba.domain.options import TranscribeOptions
 from scriba.domain.resume import ResumePoint
 from scriba.domain.transcript import Segment, Suppressed, Transcript
-from scriba.engine.port import Encoded, Engine, EngineProvider, LanguageGuess
+from scriba.engine.port import WINDOW_SAMPLES, Encoded, Engine, EngineProvider, LanguageGuess
 from scriba.engine.scheduler import Priority, Scheduler
 from scriba.engine.steps import DetectLanguage, Encode, Flow
 from scriba.transcribe.beside import SoundBeside, listen_to_both
@@ -31,6 +32,7 @@ from scriba.transcribe.guards import Guards
 from scriba.transcribe.languages import Decision, LanguageTracker
 from scriba.transcribe.listening import Pass, listen
 from scriba.transcribe.port import Source
+from scriba.transcribe.silence import withhold_in_silence
 from scriba.transcribe.windows import Window, plan_windows
 
 T = TypeVar("T")
@@ -50,6 +52,8 @@ class _Pending:
     """A window on its way: encoded first where something must be known before it can be heard."""
 
     window: Window
+    whole: Window | None = None
+    """The same window before voice was parted from music, where it was."""
     encoding: Future[tuple[Encoded, LanguageGuess | None]] | None = None
     decision: Decision | None = None
     listening: Future[list[Pass]] | None = None
@@ -84,7 +88,7 @@ class RecordingTranscriber:
             with self._engines.acquire(
                 options.model, language=options.language.language, task=options.task, cancel=token
             ) as engine:
-                windows = plan_windows(blocks, options.vad)
+                windows = plan_windows(blocks, options.vad, window_samples=_window_samples(options))
                 run = _Run(engine, self._scheduler, options, token, priority, recording.info.duration, beside)
                 if resume is not None:
                     run.go_on_behind(resume)
@@ -96,6 +100,10 @@ class RecordingTranscriber:
                     run.abandon()
                 yield Progress(recording.seconds_decoded, recording.seconds_decoded)
                 yield Finished(run.transcript(recording.seconds_decoded))
+
+
+def _window_samples(options: TranscribeOptions) -> int:
+    return WINDOW_SAMPLES if options.chunk_length is None else options.chunk_length * SAMPLE_RATE
 
 
 class _Run:
@@ -128,6 +136,8 @@ class _Run:
         self._conditioned = options.decoding.condition_on_previous_text
         self._encodes_first = self._conditioned or self._tracker.detects
         self._in_flight = scheduler.in_flight(engine, rows=options.decoding.beam_size)
+        if options.batch_size is not None:
+            self._in_flight = min(self._in_flight, options.batch_size)
         self._pending: deque[_Pending] = deque()
         self._previous: tuple[int, ...] = ()
         self._announced: str | None = None
@@ -199,11 +209,15 @@ class _Run:
         return language, round(self._probability_by_language[language], 4)
 
     def _begin(self, window: Window) -> _Pending:
+        whole: Window | None = None
+        if self._beside is not None:
+            whole = self._beside.of(window)
+            window = self._beside.soften(window, whole)
         if self._encodes_first:
             flow = _encode(window, detect=self._tracker.detects)
             # Hearing an earlier window brings text; this only prepares for it.
-            return _Pending(window, encoding=self._submit(window, flow, ahead=_AHEAD))
-        pending = _Pending(window)
+            return _Pending(window, whole, encoding=self._submit(window, flow, ahead=_AHEAD))
+        pending = _Pending(window, whole)
         self._listen(pending, None, self._tracker.decide([]))
         return pending
 
@@ -242,11 +256,10 @@ class _Run:
     def _listen(self, pending: _Pending, encoded: Encoded | None, decision: Decision) -> None:
         word_times = self._engine.capabilities.word_times
         asked = (encoded, decision.language, self._options, self._previous)
-        if self._beside is None:
+        if pending.whole is None:
             flow = listen(pending.window, *asked, word_times=word_times)
         else:
-            whole = self._beside.of(pending.window)
-            flow = listen_to_both(pending.window, whole, *asked, word_times=word_times)
+            flow = listen_to_both(pending.window, pending.whole, *asked, word_times=word_times)
         pending.decision = decision
         pending.listening = self._submit(pending.window, flow)
 
@@ -279,6 +292,10 @@ class _Run:
         verdicts: list[Draft | Suppressed] = (
             self._guards.judge(drafts) if self._options.guards else list(drafts)
         )
+        silence = self._options.decoding.hallucination_silence_threshold
+        if silence is not None:
+            before = self._segments[-1].end if self._segments else 0.0
+            verdicts = withhold_in_silence(verdicts, silence, before, window.end)
         for verdict in verdicts:
             if isinstance(verdict, Suppressed):
                 self._suppressed.append(verdict)

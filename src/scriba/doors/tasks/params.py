@@ -43,22 +43,24 @@ _AS_THEY_ARE = (
     "max_initial_timestamp",
     "max_new_tokens",
     "hotwords",
+    "hallucination_silence_threshold",
 )
-_PREPENDED = "\"'“¿([{-"
-_APPENDED = "\"'.。,，!！?？:：”)]}、"
-"""faster-whisper's defaults; which sign belongs to which word is not a request's to say here."""
+_USUAL = {
+    "prepend_punctuations": "\"'“¿([{-",
+    "append_punctuations": "\"'.。,，!！?？:：”)]}、",
+}
+"""What clients send who want nothing special: the usual signs, of which this server knows a few more."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
     """What a request may ask for only as it is: set when the server starts.
 
-    ``unloads`` says that idle models leave memory; ``together`` how many sequences are decoded at once.
+    ``unloads`` says that idle models leave memory.
     """
 
     compute_type: str = "auto"
     unloads: bool = True
-    together: int = 10
     speaker_devices: tuple[str, ...] = ("cpu",)
 
 
@@ -92,6 +94,8 @@ def parse_transcription(fields: Fields, defaults: TranscribeOptions, facts: Serv
             vad=_vad(sent, defaults.vad),
             words=bool(sent.get("word_timestamps", defaults.words)),
             guards=defaults.guards,
+            chunk_length=sent.get("chunk_length", defaults.chunk_length),
+            batch_size=sent.get("batch_size", defaults.batch_size),
             separation=_separation_before(sent, defaults.separation),
             speakers=SpeakerOptions() if sent.get("is_diarize") else None,
         ),
@@ -179,6 +183,9 @@ def _decoding(sent: Mapping[str, Any], default: DecodingOptions) -> DecodingOpti
         changes["temperatures"] = (sent["temperature"],)
     if "suppress_tokens" in sent:
         changes["suppress_tokens"] = tuple(sent["suppress_tokens"])
+    for name, usual in _USUAL.items():
+        if sent.get(name) is not None and sent[name] != usual:
+            changes[name] = sent[name]
     return replace(default, **changes)
 
 
@@ -200,23 +207,6 @@ def _refuse_what_cannot_be(sent: Mapping[str, Any], facts: ServerFacts) -> None:
         "enable_offload": (
             sent.get("enable_offload") is facts.unloads,
             "Whether idle models leave memory is set when the server starts.",
-        ),
-        "batch_size": (
-            sent.get("batch_size", 0) >= facts.together,
-            f"This server decodes up to {facts.together} sequences together; that is set when it starts.",
-        ),
-        "chunk_length": (sent.get("chunk_length") in (None, 30), "Whisper's window is 30 seconds."),
-        "hallucination_silence_threshold": (
-            sent.get("hallucination_silence_threshold") is None,
-            "This server withholds invented text by other means.",
-        ),
-        "prepend_punctuations": (
-            sent.get("prepend_punctuations") in (None, _PREPENDED),
-            "Which signs belong to the next word is not a request's to say here.",
-        ),
-        "append_punctuations": (
-            sent.get("append_punctuations") in (None, _APPENDED),
-            "Which signs belong to the word before is not a request's to say here.",
         ),
     }
     for name, (honoured, reason) in reasons.items():
