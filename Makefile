@@ -11,7 +11,7 @@ LOCKED := $(PIP) install --quiet --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test check format wer bench bench-live bench-jobs lock upgrade clean
+.PHONY: help install serve test check format wer bench bench-live bench-jobs bench-voices lock upgrade clean
 
 help: ## Say what the targets are
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -44,6 +44,9 @@ bench: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure speed against faster-whi
 
 bench-live: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure live streams; ARGS="--quick" for minutes
 	@$(BIN)/python -m benchmarks.live $(ARGS)
+
+bench-voices: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure who speaks when; ARGS="FOLDER" for recordings with RTTMs
+	@$(BIN)/python -m benchmarks.voices_speakers $(ARGS)
 
 bench-jobs: $(STAMPS)/scriba $(STAMPS)/dev ## Measure queues, histories and uploads; ARGS="--quick" for a minute
 	@$(BIN)/python -m benchmarks.jobs $(ARGS)
