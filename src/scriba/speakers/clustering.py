@@ -65,18 +65,16 @@ def agglomerate(
         return np.zeros(0, np.int64)
     rows = normalised(vectors)
     labels = np.arange(len(rows), dtype=np.int64)
-    while True:
-        points, mass = _centroids(rows, weights, labels)
-        if len(points) <= DIRECT:
-            break
+    points, mass = rows, weights
+    while len(points) > DIRECT:
         before = len(points)
         labels = _join_stretches(points, mass, threshold / 2, cancel)[labels]
-        if labels.max() + 1 > 0.9 * before:
-            # Nothing is alike: what is left must be clustered as it is, or memory would not be bounded.
-            threshold_up = threshold * 0.75
-            labels = _join_stretches(*_centroids(rows, weights, labels), threshold_up, cancel)[labels]
+        points, mass = _centroids(rows, weights, labels)
+        if len(points) > 0.9 * before:
+            # Hardly anything is alike: memory has to stay bounded, so what is likely alike is joined, too.
+            labels = _join_stretches(points, mass, threshold * 0.75, cancel)[labels]
+            points, mass = _centroids(rows, weights, labels)
             break
-    points, mass = _centroids(rows, weights, labels)
     merges = _merge_order(points, mass, cancel)
     groups = _cut(points, mass, merges, threshold, bounds, seconds)
     return groups[labels]
@@ -100,10 +98,16 @@ def _join_stretches(
 def _centroids(
     rows: Vectors, weights: NDArray[np.float64], labels: Labels
 ) -> tuple[Vectors, NDArray[np.float64]]:
-    groups = int(labels.max()) + 1
-    sums = np.zeros((groups, rows.shape[1]), np.float64)
-    np.add.at(sums, labels, rows * weights[:, None])
-    return normalised(sums.astype(np.float32)), np.bincount(labels, weights, groups).astype(np.float64)
+    return weighted_centroids(rows, weights, labels), np.bincount(labels, weights).astype(np.float64)
+
+
+def weighted_centroids(rows: Vectors, weights: NDArray[np.float64], labels: Labels) -> Vectors:
+    """The centroid of each group, of length 1; ``rows`` are of length 1."""
+    sums = np.zeros((int(labels.max()) + 1, rows.shape[1]), np.float32)
+    for start in range(0, len(rows), _STRETCH):  # without a second copy of them all
+        part = slice(start, start + _STRETCH)
+        np.add.at(sums, labels[part], rows[part] * weights[part, None].astype(np.float32))
+    return normalised(sums)
 
 
 Merge = tuple[int, int, float]

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from scriba.domain.cancel import CancelToken
 from scriba.domain.speakers import SpeakerOptions, SpeakerTurn, speaker_name
-from scriba.speakers.clustering import Bounds, Vectors, agglomerate, normalised
+from scriba.speakers.clustering import Bounds, Vectors, agglomerate, normalised, weighted_centroids
 from scriba.speakers.frames import LOCAL_SPEAKERS, WINDOW_SECONDS
 from scriba.speakers.timeline import Placed, Stretch
-from scriba.speakers.voices import Examined
+from scriba.speakers.voices import PIECE_SECONDS, Examined
 from scriba.speakers.windows import HOP_SECONDS
 
 APART = 0.5
@@ -22,6 +22,8 @@ APART = 0.5
 halves of one person's speech are apart and the 0.6 to 1.1 of two people's."""
 KNOWN_APART = 0.55
 """The same between a group and the clip of a known speaker, which is shorter and may be another recording."""
+_CLEARLY = 0.15
+"""How much nearer somebody else has to be to be believed against the network."""
 _TRAIN_SECONDS = 1.0
 """Speech alone that a voice has to have to take part in forming groups, if enough of them have."""
 _LEAST_SHARE, _LEAST_SECONDS = 0.02, 3.0
@@ -65,23 +67,35 @@ def find_people(windows: Sequence[Examined], options: SpeakerOptions, cancel: Ca
     # Windows overlap, so that speech is counted about five times.
     least = min(_LEAST_SECONDS * WINDOW_SECONDS / HOP_SECONDS, _LEAST_SHARE * float(weights.sum()))
     bounds = Bounds(options.least, options.most)
-    labels = agglomerate(vectors[train], weights, APART, bounds, cancel, seconds=least)
-    rows = normalised(vectors[train]) * weights[:, None].astype(np.float32)
-    sums = np.zeros((int(labels.max()) + 1, vectors.shape[1]), np.float32)
-    np.add.at(sums, labels, rows)
-    return People(normalised(sums))
+    own = normalised(vectors[train])
+    del vectors
+    labels = agglomerate(own, weights, APART, bounds, cancel, seconds=least)
+    return People(weighted_centroids(own, weights, labels))
 
 
 def place(window: Examined, people: People) -> Placed:
     """Give each local speaker of a window the nearest person, no two the same as long as there are enough."""
-    groups = [-1] * LOCAL_SPEAKERS
     voices = window.voices
-    if voices and len(people):
-        near = normalised(np.stack([voice.embedding for voice in voices])) @ people.centroids.T
-        weight = np.array([max(voice.alone, 0.1) for voice in voices])[:, None]
-        for voice, person in zip(voices, _match(near * weight), strict=True):
-            groups[voice.local] = person
-    return Placed(window.sample, window.activity, tuple(groups))
+    activity = window.activity
+    if not voices or not len(people):
+        return Placed(window.sample, activity, (-1,) * LOCAL_SPEAKERS)
+    near = normalised(np.stack([voice.embedding for voice in voices])) @ people.centroids.T
+    weighed = near * np.array([max(voice.alone, 0.1) for voice in voices])[:, None]
+    locals_ = sorted({voice.local for voice in voices})
+    scores = np.stack([weighed[[v.local == local for v in voices]].sum(axis=0) for local in locals_])
+    person_of = dict(zip(locals_, _match(scores), strict=True))
+    columns: list[NDArray[np.bool_]] = []
+    groups: list[int] = []
+    for voice, own in zip(voices, near, strict=True):
+        person, best = person_of[voice.local], int(own.argmax())
+        # A long piece that is clearly somebody else's: the network took two people for one.
+        if voice.alone >= PIECE_SECONDS and own[best] - own[person] > _CLEARLY:
+            person = best
+        columns.append(voice.frames)
+        groups.append(person)
+        activity[:, voice.local] &= ~columns[-1]
+    # What is left was too short to be anybody's, and still counts as speech.
+    return Placed(window.sample, np.column_stack([*columns, activity]), (*groups, *(-1,) * LOCAL_SPEAKERS))
 
 
 def _match(score: NDArray[np.float64]) -> list[int]:

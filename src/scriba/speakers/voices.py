@@ -25,13 +25,30 @@ _LEAST_FEATURES = 20
 """Frames of 10 ms below which a voice says nothing about itself."""
 
 
+PIECE_SECONDS = 2.0
+"""Speech alone that is enough to be looked at by itself."""
+_GAP_FRAMES = 30
+"""A pause of half a second parts two pieces."""
+
+
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A local speaker: its place in the window, its embedding (192,), and seconds of it speaking alone."""
+    """Speech of a local speaker: a long piece, or all its short ones together.
+
+    ``bits`` are its frames in the window, packed; ``embedding`` is (192,); ``alone`` are seconds of it alone.
+    """
 
     local: int
+    bits: bytes
     embedding: NDArray[np.float32]
     alone: float
+
+    @property
+    def frames(self) -> NDArray[np.bool_]:
+        """(589,): where it is."""
+        flat = np.unpackbits(np.frombuffer(self.bits, np.uint8), count=WINDOW_FRAMES)
+        frames: NDArray[np.bool_] = flat.astype(np.bool_)
+        return frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +76,34 @@ def examine(networks: Networks, sample: int, audio: NDArray[np.float32]) -> Exam
     features: NDArray[np.float32] | None = None
     voices: list[Voice] = []
     for local in range(LOCAL_SPEAKERS):
-        alone = activity[:, local] & (together == 1)
-        seconds = float(alone.sum()) * _SECONDS_A_FRAME
-        chosen = alone if seconds >= _ALONE_SECONDS else activity[:, local]
-        if not chosen.any():
-            continue
-        if features is None:
-            features = filterbank(audio)
-        own = features[chosen[frames_of_features(len(features))]]
-        if len(own) >= _LEAST_FEATURES:
-            voices.append(Voice(local, networks.embed(own), seconds))
+        for piece in _pieces(activity[:, local], together == 1):
+            alone = piece & (together == 1)
+            seconds = float(alone.sum()) * _SECONDS_A_FRAME
+            chosen = alone if seconds >= _ALONE_SECONDS else piece
+            if features is None:
+                features = filterbank(audio)
+            own = features[chosen[frames_of_features(len(features))]]
+            if len(own) >= _LEAST_FEATURES:
+                bits = np.packbits(piece).tobytes()
+                voices.append(Voice(local, bits, networks.embed(own), seconds))
     return Examined(sample, np.packbits(activity).tobytes(), tuple(voices))
+
+
+def _pieces(active: NDArray[np.bool_], single: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """The frames of a local speaker, part by part.
+
+    The network takes two people for one now and then, above all two that never speak at once. So a piece of
+    speech between two pauses that is long enough is a voice of its own; the short ones are one together.
+    """
+    found: list[NDArray[np.bool_]] = []
+    rest = active.copy()
+    frames = np.flatnonzero(active)
+    if not len(frames):
+        return found
+    for run in np.split(frames, np.flatnonzero(np.diff(frames) > _GAP_FRAMES) + 1):
+        piece = np.zeros_like(active)
+        piece[run] = True
+        if float((piece & single).sum()) * _SECONDS_A_FRAME >= PIECE_SECONDS:
+            found.append(piece)
+            rest &= ~piece
+    return [*found, rest] if rest.any() else found
