@@ -45,10 +45,8 @@ bench: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure speed against faster-whi
 bench-live: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure live streams; ARGS="--quick" for minutes
 	@$(BIN)/python -m benchmarks.live $(ARGS)
 
-bench-jobs: $(STAMPS)/scriba $(STAMPS)/dev ## Measure queues, histories and uploads; ARGS="--quick" for a minute
-	@$(BIN)/python -m benchmarks.jobs $(ARGS)
-
-bench-voices: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure separation and voice activity; ARGS="FOLDER"
+bench-voices: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure speakers, separation, voice activity; ARGS="FOLDER"
+	@$(BIN)/python -m benchmarks.voices_speakers $(ARGS)
 	@$(BIN)/python -m benchmarks.voices_separation $(ARGS)
 	@$(BIN)/python -m benchmarks.voices_activity $(ARGS)
 

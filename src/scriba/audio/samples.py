@@ -77,12 +77,15 @@ def _bounded(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """What a recording is decoded to: samples a second, and whether in two channels."""
+    """What a recording is decoded to: samples a second, in one channel, two, or ``each`` of its own."""
 
     rate: int = SAMPLE_RATE
     stereo: bool = False
+    each: bool = False
 
-    def converter(self, first: AudioFrame) -> Converter | StereoConverter:
+    def converter(self, first: AudioFrame) -> Converter | StereoConverter | EachConverter:
+        if self.each:
+            return EachConverter(first, self.rate)
         return StereoConverter(first, self.rate) if self.stereo else Converter(first, self.rate)
 
 
@@ -172,3 +175,49 @@ class StereoConverter:
         except av.EOFError:  # flushed before anything was pushed
             pieces = []
         return np.concatenate(pieces, axis=1) if pieces else np.zeros((2, 0), np.float32)
+
+
+class EachConverter:
+    """As ``Converter``, to the recording's own channels, each by itself."""
+
+    def __init__(self, first: AudioFrame, rate: int) -> None:
+        self.rate = first.sample_rate
+        self._interleave = Interleaver()
+        self._channels = first.layout.nb_channels
+        self._resamplers = (
+            [AudioResampler(format="flt", layout="mono", rate=rate) for _ in range(self._channels)]
+            if self.rate != rate
+            else []
+        )
+
+    def convert(self, frames: list[AudioFrame]) -> NDArray[np.float32]:
+        """Shape (channels, samples), less what the resamplers still hold."""
+        return self._resample(to_float([piece for frame in frames for piece in self._interleave(frame)]))
+
+    def silence(self, samples: int) -> NDArray[np.float32]:
+        """As ``convert``, for that many samples of silence at the file's own rate."""
+        return self._resample(np.zeros((self._channels, samples), np.float32))
+
+    def finish(self) -> NDArray[np.float32]:
+        """What the resamplers still hold."""
+        if not self._resamplers:
+            return np.zeros((self._channels, 0), np.float32)
+        return np.stack([_collected(resampler, None) for resampler in self._resamplers])
+
+    def _resample(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not self._resamplers:
+            return np.ascontiguousarray(samples)
+        parts: list[NDArray[np.float32]] = []
+        for resampler, channel in zip(self._resamplers, samples, strict=True):
+            frame = AudioFrame.from_ndarray(np.ascontiguousarray(channel[None]), format="flt", layout="mono")
+            frame.sample_rate = self.rate
+            parts.append(_collected(resampler, frame))
+        return np.stack(parts)
+
+
+def _collected(resampler: AudioResampler, frame: AudioFrame | None) -> NDArray[np.float32]:
+    try:
+        pieces = [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
+    except av.EOFError:  # flushed before anything was pushed
+        pieces = []
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)

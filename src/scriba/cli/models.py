@@ -14,6 +14,7 @@ from scriba.cli import flags
 
 if TYPE_CHECKING:
     from scriba.models.installed import InstalledModel
+    from scriba.models.speaker_model import SpeakerModel
     from scriba.separation.catalogue import SeparationModel
     from scriba.server.settings import Settings
 
@@ -75,6 +76,7 @@ def list_models(
         )
         for entry in catalogue.entries()
     ]
+    rows.append(_speaker_row(store.root))
     rows.extend(_separation_rows(settings))
     if as_json:
         sys.stdout.write(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=2) + "\n")
@@ -100,11 +102,17 @@ def pull(
 ) -> None:
     """Fetch models, from the first source that has them."""
     from scriba.cli.services import pulling
+    from scriba.models import speaker_model
     from scriba.server.model_settings import build_models
 
     settings = flags.read_settings(data_dir=data_dir)
     _, store = build_models(settings)
     for name in names:
+        if name == speaker_model.NAME:
+            with pulling(name) as progress:
+                voices = speaker_model.SpeakerModelStore(store.root).pull(again=again, progress=progress)
+            _tell(voices)
+            continue
         if _pull_separation(settings, name, source, again=again):
             continue
         here = None if again or source is not None else store.find(name)
@@ -117,12 +125,16 @@ def pull(
 @app.command()
 def remove(names: Names, data_dir: flags.DataDir = None) -> None:
     """Delete models that were pulled or converted."""
+    from scriba.models import speaker_model
     from scriba.server.model_settings import build_models
     from scriba.server.separation import build_separation_store
 
     settings = flags.read_settings(data_dir=data_dir)
     _, store = build_models(settings)
     for name in names:
+        if name == speaker_model.NAME and speaker_model.SpeakerModelStore(store.root).remove():
+            sys.stderr.write(f"{name} is removed.\n")
+            continue
         separation = _separation_model(name)
         if separation is None or not build_separation_store(settings).remove(separation):
             store.remove(name)
@@ -162,18 +174,39 @@ def path_of(
 ) -> None:
     """Print the folder of a model, or the folder of all models."""
     from scriba.domain.errors import ModelNotFoundError
+    from scriba.models import speaker_model
     from scriba.server.model_settings import build_models
 
     _, store = build_models(flags.read_settings(data_dir=data_dir))
     if name is None:
         sys.stdout.write(f"{store.root}\n")
         return
-    model = store.find(name)
+    voices = speaker_model.SpeakerModelStore(store.root).find() if name == speaker_model.NAME else None
+    model = voices or (None if name == speaker_model.NAME else store.find(name))
     if model is None:
         raise ModelNotFoundError(
             f"The model {name!r} is not installed. Fetch it with: scriba models pull {name}"
         )
     sys.stdout.write(f"{model.path}\n")
+
+
+def _speaker_row(root: Path) -> Row:
+    """The model that tells speakers apart."""
+    from scriba.models import speaker_model
+
+    here = speaker_model.SpeakerModelStore(root).find()
+    return Row(
+        name=speaker_model.NAME,
+        default=False,
+        multilingual=True,
+        translates=False,
+        installed=here is not None,
+        size_bytes=here.size_bytes if here else None,
+        source=here.source if here else None,
+        available_from=["pypi"],
+        purpose="speakers",
+        licence=speaker_model.LICENCES,
+    )
 
 
 def _separation_model(name: str) -> SeparationModel | None:
@@ -230,7 +263,7 @@ def _pull_separation(settings: Settings, name: str, source: str | None, *, again
     return True
 
 
-def _tell(model: InstalledModel) -> None:
+def _tell(model: InstalledModel | SpeakerModel) -> None:
     sys.stderr.write(f"{model.name} is installed ({_size(model.size_bytes)}, from {model.source}).\n")
 
 

@@ -35,7 +35,7 @@ def transcribe(
             "--format",
             "-f",
             metavar="FORMAT",
-            help="text (the default), txt, json, verbose_json, srt, vtt, tsv, lrc or lrc_words; "
+            help="text (the default), txt, json, verbose_json, srt, vtt, tsv, lrc, lrc_words or rttm; "
             "repeat it for several.",
             show_default=False,
         ),
@@ -49,6 +49,23 @@ def transcribe(
             help="Write a file for each recording and format there, instead of printing.",
             show_default=False,
         ),
+    ] = None,
+    speakers: Annotated[
+        str | None,
+        typer.Option(
+            "--speakers",
+            metavar="N",
+            help="Tell who speaks: how many there are, auto, or channels (a speaker in each channel).",
+            show_default=False,
+        ),
+    ] = None,
+    min_speakers: Annotated[
+        int | None,
+        typer.Option("--min-speakers", metavar="N", help="At least so many.", show_default=False),
+    ] = None,
+    max_speakers: Annotated[
+        int | None,
+        typer.Option("--max-speakers", metavar="N", help="At most so many.", show_default=False),
     ] = None,
     words: Annotated[bool, typer.Option("--words", help="Times of words, too.")] = False,
     prompt: Annotated[
@@ -132,6 +149,9 @@ def transcribe(
         formats=formats or ["text"],
         output_dir=output_dir,
         words=words,
+        speakers=speakers,
+        min_speakers=min_speakers,
+        max_speakers=max_speakers,
         decoding={
             "initial_prompt": prompt,
             "hotwords": hotwords,

@@ -20,6 +20,7 @@ from scriba.cli.services import open_transcriber
 from scriba.domain.errors import ModelNotFoundError, ModelUnavailableError
 from scriba.domain.events import Finished, Progress
 from scriba.domain.options import LanguagePolicy, SeparationOptions, TranscribeOptions, VadOptions
+from scriba.domain.speakers import SpeakerOptions
 from scriba.domain.transcript import Task, Transcript
 from scriba.formats import Format, LineRules, RenderOptions, render
 from scriba.server.settings import Settings
@@ -41,6 +42,9 @@ class Wanted:
     formats: list[str] = field(default_factory=lambda: [Format.TEXT.value])
     output_dir: Path | None = None
     words: bool = False
+    speakers: str | None = None
+    min_speakers: int | None = None
+    max_speakers: int | None = None
     vad: bool = True
     voice: dict[str, Any] = field(default_factory=dict)
     separate: bool = False
@@ -79,6 +83,24 @@ class Wanted:
             or any(fmt.needs_words for fmt in self.parsed_formats())
             or self.rules().needs_words,
             guards=defaults.guards and self.guards,
+            speakers=self.speaker_options(),
+        )
+
+    def speaker_options(self) -> SpeakerOptions | None:
+        """Who speaks is found out when a flag or a format asks for it."""
+        asked = (self.speakers or "").strip().lower()
+        bounded = self.min_speakers is not None or self.max_speakers is not None
+        if not (asked or bounded or any(fmt.needs_speakers for fmt in self.parsed_formats())):
+            return None
+        if asked not in ("", "auto", "channels") and not asked.isdecimal():
+            raise typer.BadParameter(
+                f"{asked[:40]!r} is neither a number nor auto nor channels.", param_hint="--speakers"
+            )
+        return SpeakerOptions(
+            count=int(asked[:9]) if asked.isdecimal() else None,
+            minimum=self.min_speakers,
+            maximum=self.max_speakers,
+            channels=asked == "channels",
         )
 
     def _vad(self, default: VadOptions) -> VadOptions:

@@ -15,8 +15,8 @@ MAX_KNOWN = 4
 """Speakers that may be known by name (OpenAI's bound)."""
 CLIP_SECONDS = (2.0, 10.0)
 """Shortest and longest clip that shows a known speaker's voice (OpenAI's bounds)."""
-MAX_CLIP_BYTES = 4_000_000
-"""The largest clip: ten seconds of 48 kHz stereo in 32 bits have as many."""
+MAX_CLIP_BYTES = 2_000_000
+"""The largest clip: ten seconds of 48 kHz stereo in 16 bits have 1,920,000."""
 _LONGEST_NAME = 64
 
 

@@ -137,8 +137,9 @@ class Runner:
             async for event in events:
                 if isinstance(event, Progress):
                     progress = JobProgress(event.done, event.total)
-                    if options.separation is not None and time.monotonic() - told >= _TELL_SECONDS:
-                        # There is no window to tell of while the voice is parted.
+                    first = options.separation is not None or options.speakers is not None
+                    if first and time.monotonic() - told >= _TELL_SECONDS:
+                        # There is no window to tell of while the voice is parted, or speakers are told apart.
                         told = time.monotonic()
                         await tell_progress(progress)
                 elif isinstance(event, WindowFinished):

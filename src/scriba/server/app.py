@@ -42,6 +42,7 @@ from scriba.server.replies import error_response, status_response
 from scriba.server.request_log import RequestLogMiddleware
 from scriba.server.services import Services
 from scriba.server.settings import Settings, StatusCase
+from scriba.server.speakers import speaker_devices
 from scriba.server.status import status_router
 from scriba.transcribe.probe import probe
 
@@ -148,6 +149,7 @@ def _include_jobs(app: FastAPI, jobs: JobParts, context: DoorContext, settings: 
     facts = ServerFacts(
         compute_type=settings.compute_type,
         unloads=settings.model_idle_seconds > 0,
+        speaker_devices=speaker_devices(settings),
     )
     lower = settings.task_status_case is StatusCase.LOWER
     app.include_router(tasks_router(context, jobs.service, facts, lower=lower))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -111,6 +112,28 @@ class VadSettings(Group):
 
     def options(self) -> VadOptions:
         return VadOptions(**self.model_dump())
+
+
+class SpeakerEngine(StrEnum):
+    """What tells speakers apart."""
+
+    ONNX = "onnx"
+    PYANNOTE = "pyannote"
+
+
+class SpeakerSettings(Group):
+    """How speakers are told apart when a request asks for it."""
+
+    engine: SpeakerEngine = Field(
+        SpeakerEngine.ONNX,
+        description="`onnx`, without PyTorch and without a token; or `pyannote`: `pyannote.audio`, with "
+        "`scriba[pyannote]` installed and `HF_TOKEN`.",
+    )
+    pyannote_pipeline: str = Field(
+        "pyannote/speaker-diarization-community-1",
+        min_length=1,
+        description="The pipeline of `pyannote.audio`: a name on the hub, or a folder.",
+    )
 
 
 class SeparationSettings(Group):

@@ -21,6 +21,7 @@ from scriba.server.setting_groups import (
     DecodingSettings,
     LanguageSettings,
     SeparationSettings,
+    SpeakerSettings,
     VadSettings,
 )
 from scriba.server.setting_values import default_data_dir, split_list, split_pairs
@@ -301,6 +302,7 @@ class Settings(BaseSettings):
         default_factory=SeparationSettings, description="Voice from music."
     )
     language: LanguageSettings = Field(default_factory=LanguageSettings, description="Language detection.")
+    speakers: SpeakerSettings = Field(default_factory=SpeakerSettings, description="Who speaks.")
 
     # Live speech
     live: LiveSettings = Field(default_factory=LiveSettings, description="Live sessions.")

@@ -31,6 +31,7 @@ _GROUPS = {
     "store": "Recordings and results",
     "jobs": "Jobs",
     "language": "Language detection (defaults for requests that do not say)",
+    "speakers": "Speakers",
     "live": "Live sessions",
 }
 

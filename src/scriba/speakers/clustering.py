@@ -65,18 +65,16 @@ def agglomerate(
         return np.zeros(0, np.int64)
     rows = normalised(vectors)
     labels = np.arange(len(rows), dtype=np.int64)
-    while True:
-        points, mass = _centroids(rows, weights, labels)
-        if len(points) <= DIRECT:
-            break
+    points, mass = rows, weights
+    while len(points) > DIRECT:
         before = len(points)
         labels = _join_stretches(points, mass, threshold / 2, cancel)[labels]
-        if labels.max() + 1 > 0.9 * before:
-            # Nothing is alike: what is left must be clustered as it is, or memory would not be bounded.
-            threshold_up = threshold * 0.75
-            labels = _join_stretches(*_centroids(rows, weights, labels), threshold_up, cancel)[labels]
+        points, mass = _centroids(rows, weights, labels)
+        if len(points) > 0.9 * before:
+            # Hardly anything is alike: memory has to stay bounded, so what is likely alike is joined, too.
+            labels = _join_stretches(points, mass, threshold * 0.75, cancel)[labels]
+            points, mass = _centroids(rows, weights, labels)
             break
-    points, mass = _centroids(rows, weights, labels)
     merges = _merge_order(points, mass, cancel)
     groups = _cut(points, mass, merges, threshold, bounds, seconds)
     return groups[labels]
@@ -100,10 +98,16 @@ def _join_stretches(
 def _centroids(
     rows: Vectors, weights: NDArray[np.float64], labels: Labels
 ) -> tuple[Vectors, NDArray[np.float64]]:
-    groups = int(labels.max()) + 1
-    sums = np.zeros((groups, rows.shape[1]), np.float64)
-    np.add.at(sums, labels, rows * weights[:, None])
-    return normalised(sums.astype(np.float32)), np.bincount(labels, weights, groups)
+    return weighted_centroids(rows, weights, labels), np.bincount(labels, weights).astype(np.float64)
+
+
+def weighted_centroids(rows: Vectors, weights: NDArray[np.float64], labels: Labels) -> Vectors:
+    """The centroid of each group, of length 1; ``rows`` are of length 1."""
+    sums = np.zeros((int(labels.max()) + 1, rows.shape[1]), np.float32)
+    for start in range(0, len(rows), _STRETCH):  # without a second copy of them all
+        part = slice(start, start + _STRETCH)
+        np.add.at(sums, labels[part], rows[part] * weights[part, None].astype(np.float32))
+    return normalised(sums)
 
 
 Merge = tuple[int, int, float]
@@ -173,35 +177,15 @@ def _cut(
     count = len(points)
     # Centroids may come nearer by merging: everything before the last merge below the threshold is done.
     done = max((index + 1 for index, merge in enumerate(merges) if merge[2] < threshold), default=0)
+    # Where more groups are wanted than there are, of whatever size, merges are undone. Where there are
+    # enough, a small group far from the others is rather somebody than half of a large one is.
+    done = min(done, max(0, count - bounds.minimum))
     labels = _labels_after(count, merges[:done])
-    large = _large(mass, labels, seconds)
-    if bounds.maximum is not None and large > bounds.maximum:
-        while done < len(merges) and large > bounds.maximum:
+    if bounds.maximum is not None:
+        while done < len(merges) and _large(mass, labels, seconds) > bounds.maximum:
             done += 1
             labels = _labels_after(count, merges[:done])
-            large = _large(mass, labels, seconds)
-    elif large < bounds.minimum:
-        done, labels = _undone(count, mass, merges, done, bounds.minimum, seconds)
     return _without_small(points, mass, labels, bounds, seconds)
-
-
-def _undone(
-    count: int, mass: NDArray[np.float64], merges: list[Merge], done: int, wanted: int, seconds: float
-) -> tuple[int, Labels]:
-    """Undo merges until there are enough groups of some size; where there never are, of any size."""
-    best, most = done, 0
-    for index in range(done, -1, -1):
-        labels = _labels_after(count, merges[:index])
-        large = _large(mass, labels, seconds)
-        if large > most:
-            best, most = index, large
-        if large >= wanted:
-            break
-        if labels.max() + 1 > 20 * wanted + 50:
-            break
-    if most < wanted:
-        best = min(best, max(0, count - wanted))
-    return best, _labels_after(count, merges[:best])
 
 
 def _large(mass: NDArray[np.float64], labels: Labels, seconds: float) -> int:

@@ -15,6 +15,10 @@ _TRUST = np.maximum(_MIDDLE, 0.05).astype(np.float32)[:, None]
 """How much a frame of a window counts: the network hears both sides of what is in the middle."""
 
 
+_LEAST_SECONDS = 0.1
+"""Nobody says anything in less."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """Someone speaks without a break: ``group`` from ``start`` to ``end``, in seconds of the recording."""
@@ -118,5 +122,5 @@ class _Drawer:
             return
         start, end = frame_time(since - 0.5), frame_time(frame - 0.5)
         start, end = max(0.0, start), min(end, self._duration)
-        if end > start:
+        if end - start >= _LEAST_SECONDS:
             self._found.append(Stretch(round(start, 3), round(end, 3), group))

@@ -10,7 +10,7 @@ from scriba.domain.events import Event
 from scriba.domain.options import TranscribeOptions
 from scriba.domain.resume import ResumePoint
 from scriba.engine.scheduler import Priority
-from scriba.transcribe.port import Source
+from scriba.transcribe.port import PriorityTranscriber, Source
 
 
 class ResumableTranscriber(Protocol):
@@ -24,23 +24,10 @@ class ResumableTranscriber(Protocol):
     ) -> Iterator[Event]: ...
 
 
-class PrioritisedTranscriber(Protocol):
-    """A transcriber that says how urgent its work is."""
-
-    def run(
-        self,
-        source: Source,
-        options: TranscribeOptions,
-        cancel: CancelToken | None = None,
-        priority: Priority = Priority.INTERACTIVE,
-        resume: ResumePoint | None = None,
-    ) -> Iterator[Event]: ...
-
-
 class BatchTranscriber:
     """Implements ``ResumableTranscriber`` at the lowest priority."""
 
-    def __init__(self, transcriber: PrioritisedTranscriber) -> None:
+    def __init__(self, transcriber: PriorityTranscriber) -> None:
         self._transcriber = transcriber
 
     def run(

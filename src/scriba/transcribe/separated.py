@@ -14,6 +14,7 @@ from scriba.separation.process import SeparationProcess
 from scriba.transcribe.beside import SoundBeside
 from scriba.transcribe.port import Source
 from scriba.transcribe.recording import RecordingTranscriber
+from scriba.transcribe.speakers import SpeakerTranscriber
 
 SHARE = 0.3
 """How much of the whole work separation is taken to be, for progress."""
@@ -22,7 +23,9 @@ SHARE = 0.3
 class SeparatingTranscriber:
     """Implements ``scriba.transcribe.port.Transcriber`` around one that knows no separation."""
 
-    def __init__(self, transcriber: RecordingTranscriber, separation: SeparationProcess) -> None:
+    def __init__(
+        self, transcriber: RecordingTranscriber | SpeakerTranscriber, separation: SeparationProcess
+    ) -> None:
         self._transcriber = transcriber
         self._separation = separation
 

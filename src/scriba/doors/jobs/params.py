@@ -17,6 +17,7 @@ from scriba.domain.options import (
     VadOptions,
 )
 from scriba.domain.transcript import Task
+from scriba.doors import speakers
 from scriba.doors.errors import MalformedRequestError
 from scriba.doors.forms import boolean, integer, items, number, refuse_unknown, scalar, shown
 from scriba.doors.jobs.wire import JobForm
@@ -24,7 +25,7 @@ from scriba.doors.jobs.wire import JobForm
 Fields = Mapping[str, list[str]]
 
 FIELDS = frozenset(JobForm.model_fields) - {"file"}
-_LISTS = ("languages", "keywords")
+_LISTS = ("languages", "keywords", *speakers.LISTS)
 _VAD = (
     "threshold",
     "min_speech_duration_ms",
@@ -47,6 +48,8 @@ _OF_TRANSCRIPTIONS = frozenset(
         "vad_filter",
         "guards",
         "separate",
+        *speakers.FIELDS,
+        *speakers.LISTS,
     )
 )
 
@@ -153,6 +156,7 @@ def _transcribe(form: Fields, defaults: TranscribeOptions, vad: VadOptions) -> T
         words=boolean(form, "words") or False,
         guards=defaults.guards if guards is None else guards,
         separation=_separation_before(form, defaults.separation),
+        speakers=speakers.speaker_options(form),
     )
 
 

@@ -34,6 +34,7 @@ from scriba.doors.jobs.wire import (
 from scriba.doors.multipart import receive_form
 from scriba.doors.openai.wire import ErrorReply
 from scriba.doors.schema import error_responses, form_body
+from scriba.doors.speakers import FORM_BYTES
 from scriba.doors.sse import EventStream
 from scriba.formats.kinds import Format
 from scriba.formats.render import RenderOptions, render
@@ -43,7 +44,7 @@ from scriba.jobs.service import JobService, Order
 from scriba.jobs.webhooks import WebhookMessage
 
 DOOR = "jobs"
-_LARGEST_JSON = 1_000_000
+_LARGEST_JSON = FORM_BYTES
 _KEY = "idempotency-key"
 _CONFLICT = error_responses(ErrorReply, 401, 404, 409)
 
@@ -144,7 +145,8 @@ def jobs_router(context: DoorContext, jobs: JobService, fetching: FetchLimits) -
         job_id: str,
         name: Annotated[str | None, Query(alias="format", description="A transcript's format.")] = None,
     ) -> Response:
-        """`format`: json, verbose_json, text, txt, srt, vtt, tsv, lrc, lrc_words, rttm."""
+        """`format`: json, verbose_json, text, txt, srt, vtt, tsv, lrc, lrc_words, rttm;
+        of voice activity json and rttm."""
         return await _result(jobs, await jobs.get(job_id, DOOR), name)
 
     @router.get(
@@ -187,7 +189,7 @@ async def _order(
     if kind == "application/json":
         asked = parse_job(fields_of_json(await _small_body(request)), context.defaults, has_file=False)
         return await _submit(context, jobs, fetching, request, asked, asked.media_id)
-    async with receive_form(request, context.uploads) as form:
+    async with receive_form(request, context.uploads, FORM_BYTES) as form:
         asked = parse_job(form.fields, context.defaults, has_file=form.file is not None)
         media_id = asked.media_id
         if form.file is not None:

@@ -28,6 +28,17 @@ class JobForm(BaseModel):
     temperature: float | None = Field(None, ge=0, le=1, description="0 rises by itself when a text fails.")
     beam_size: int | None = Field(None, ge=1, description="Width of the search.")
     words: bool = Field(False, description="With the time of every word.")
+    diarize: bool | None = Field(None, description="Tell who speaks.")
+    num_speakers: int | None = Field(None, ge=1, le=64, description="How many speakers there are.")
+    min_speakers: int | None = Field(None, ge=1, le=64, description="At least so many.")
+    max_speakers: int | None = Field(None, ge=1, le=64, description="At most so many.")
+    speaker_channels: bool | None = Field(None, description="Every channel of the recording is a speaker.")
+    known_speaker_names: list[str] = Field(
+        [], description="Names of speakers whose voices are sent, up to 4."
+    )
+    known_speaker_references: list[str] = Field(
+        [], description="For each name a recording of the voice, 2 to 10 s, as a data URL in base64."
+    )
     vad_filter: bool | None = Field(None, description="Listen only to what sounds like speech.")
     guards: bool | None = Field(None, description="Withhold text that nobody said.")
     threshold: float | None = Field(None, ge=0, le=1, description="Probability above which sound is speech.")

@@ -17,6 +17,7 @@ from scriba.domain.options import (
     TranscribeOptions,
     VadOptions,
 )
+from scriba.domain.speakers import SpeakerOptions
 from scriba.domain.transcript import Task
 from scriba.doors.forms import refuse_unknown, shown
 from scriba.doors.tasks.fields import MUSIC, TRANSCRIPTION, VAD, Field
@@ -60,6 +61,7 @@ class ServerFacts:
 
     compute_type: str = "auto"
     unloads: bool = True
+    speaker_devices: tuple[str, ...] = ("cpu",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ def parse_transcription(fields: Fields, defaults: TranscribeOptions, facts: Serv
             chunk_length=sent.get("chunk_length", defaults.chunk_length),
             batch_size=sent.get("batch_size", defaults.batch_size),
             separation=_separation_before(sent, defaults.separation),
+            speakers=SpeakerOptions() if sent.get("is_diarize") else None,
         ),
         _params(sent),
     )
@@ -193,7 +196,10 @@ def _vad(sent: Mapping[str, Any], default: VadOptions) -> VadOptions:
 
 def _refuse_what_cannot_be(sent: Mapping[str, Any], facts: ServerFacts) -> None:
     reasons = {
-        "is_diarize": (not sent.get("is_diarize"), "This server does not tell speakers apart yet."),
+        "diarization_device": (
+            sent.get("diarization_device") in (*facts.speaker_devices, "auto", ""),
+            f"This server tells speakers apart on {' or '.join(facts.speaker_devices)}.",
+        ),
         "compute_type": (
             sent.get("compute_type") in (facts.compute_type, "auto", "default"),
             f"This server computes in {facts.compute_type}; that is set when it starts.",

@@ -112,6 +112,7 @@ def segment_body(segment: Segment) -> dict[str, Any]:
                 "word": word.text,
                 "probability": round(word.probability, 6),
             }
+            | ({} if word.speaker is None else {"speaker": word.speaker})
             for word in segment.words
         ],
     }
