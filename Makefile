@@ -11,7 +11,7 @@ LOCKED := $(PIP) install --quiet --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install serve test check format wer bench bench-live bench-jobs lock upgrade clean
+.PHONY: help install serve test check format wer bench bench-live bench-jobs bench-voices lock upgrade clean
 
 help: ## Say what the targets are
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -47,6 +47,11 @@ bench-live: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure live streams; ARGS=
 
 bench-jobs: $(STAMPS)/scriba $(STAMPS)/dev ## Measure queues, histories and uploads; ARGS="--quick" for a minute
 	@$(BIN)/python -m benchmarks.jobs $(ARGS)
+
+bench-voices: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure speakers, separation, voice activity; ARGS="FOLDER"
+	@$(BIN)/python -m benchmarks.voices_speakers $(ARGS)
+	@$(BIN)/python -m benchmarks.voices_separation $(ARGS)
+	@$(BIN)/python -m benchmarks.voices_activity $(ARGS)
 
 lock: $(STAMPS)/uv ## Write requirements/*.txt again from pyproject.toml
 	@$(BIN)/python scripts/locks.py write $(VENV)/uv/bin/uv

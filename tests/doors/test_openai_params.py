@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from scriba.domain.errors import InvalidOptionError, ScribaError, UnsupportedOptionError
 from scriba.domain.options import LanguagePolicy, TranscribeOptions
+from scriba.domain.speakers import KnownSpeaker, SpeakerOptions
 from scriba.domain.transcript import Task
 from scriba.doors.openai.params import AudioRequest, parse_request
 
@@ -87,6 +90,70 @@ def test_chunking_strategy_sets_voice_activity(fields: dict[str, str | list[str]
     assert vad.min_silence_duration_ms == DEFAULTS.vad.min_silence_duration_ms
 
 
+CLIP = "data:audio/wav;base64," + base64.b64encode(b"RIFF").decode()
+
+
+def test_speakers_are_asked_for_by_the_format_or_by_a_field() -> None:
+    assert parse_named({}).options.speakers is None
+    assert parse_named({"diarize": "false"}).options.speakers is None
+    assert parse_named({"response_format": "diarized_json"}).options.speakers == SpeakerOptions()
+    assert parse_named({"diarize": "true"}).options.speakers == SpeakerOptions()
+    assert parse_named({"num_speakers": "3"}).options.speakers == SpeakerOptions(count=3)
+    bounded = parse_named({"min_speakers": "2", "max_speakers": "4"}).options.speakers
+    assert bounded == SpeakerOptions(minimum=2, maximum=4)
+    assert parse_named({"speaker_channels": "true"}).options.speakers == SpeakerOptions(channels=True)
+    named = parse_named({"known_speaker_names[]": "Anna", "known_speaker_references[]": CLIP})
+    assert named.options.speakers == SpeakerOptions(known=(KnownSpeaker("Anna", b"RIFF"),))
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "why"),
+    [
+        ({"num_speakers": "0"}, "num_speakers", "between 1 and 64"),
+        ({"num_speakers": "two"}, "num_speakers", "whole number"),
+        ({"min_speakers": "3", "max_speakers": "2"}, "min_speakers", "at most max_speakers"),
+        ({"num_speakers": "2", "max_speakers": "3"}, "num_speakers", "without"),
+        ({"diarize": "false", "num_speakers": "2"}, "diarize", "num_speakers asks"),
+        ({"diarize": "false", "response_format": "diarized_json"}, "diarize", "format asks"),
+        ({"known_speaker_names[]": "Anna"}, "known_speaker_references", "1 and 0"),
+        ({"known_speaker_references[]": CLIP}, "known_speaker_names", "0 and 1"),
+        (
+            {"known_speaker_names[]": "Anna", "known_speaker_references[]": "https://example.org/a.wav"},
+            "known_speaker_references",
+            "data URLs",
+        ),
+        (
+            {"known_speaker_names[]": "Anna", "known_speaker_references[]": CLIP + "*"},
+            "known_speaker_references",
+            "no valid base64",
+        ),
+        (
+            {"known_speaker_names[]": list("abcde"), "known_speaker_references[]": [CLIP] * 5},
+            "known_speaker_names",
+            "at most 4",
+        ),
+        (
+            {"known_speaker_names[]": ["a", "a"], "known_speaker_references[]": [CLIP] * 2},
+            "known_speaker_names",
+            "differ",
+        ),
+    ],
+)
+def test_wishes_about_speakers_that_cannot_be_are_named(
+    fields: dict[str, str | list[str]], field: str, why: str
+) -> None:
+    with pytest.raises(InvalidOptionError, match=why) as raised:
+        parse_named(fields)
+    assert raised.value.field == field
+
+
+def test_translations_have_no_speakers() -> None:
+    with pytest.raises(InvalidOptionError):
+        parse_request({"response_format": ["diarized_json"]}, Task.TRANSLATE, DEFAULTS)
+    with pytest.raises(UnsupportedOptionError):
+        parse_request({"diarize": ["true"]}, Task.TRANSLATE, DEFAULTS)
+
+
 def test_line_rules_ask_for_word_times() -> None:
     request = parse(response_format="srt", max_line_chars="40", max_lines="2")
     assert request.rules is not None
@@ -98,11 +165,7 @@ def test_line_rules_ask_for_word_times() -> None:
     ("fields", "field"),
     [
         ({"include[]": "logprobs"}, "include"),
-        ({"known_speaker_names[]": "Anna"}, "known_speaker_names"),
-        ({"known_speaker_references[]": "data:"}, "known_speaker_references"),
-        ({"response_format": "diarized_json"}, "response_format"),
         ({"stream": "true", "response_format": "srt"}, "stream"),
-        ({"diarize": "true"}, "diarize"),
         ({"chunking_strategy": '{"type":"semantic"}'}, "chunking_strategy"),
         ({"chunking_strategy": '{"type":"server_vad","eagerness":1}'}, "chunking_strategy"),
     ],

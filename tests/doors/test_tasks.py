@@ -13,15 +13,22 @@ from typing import Any
 import pytest
 
 from scriba.domain.errors import InvalidOptionError, UnsupportedOptionError
-from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOptions, VadOptions
+from scriba.domain.options import (
+    DecodingOptions,
+    LanguagePolicy,
+    SeparationOptions,
+    TranscribeOptions,
+    VadOptions,
+)
+from scriba.domain.speakers import SpeakerOptions
 from scriba.domain.transcript import Task
-from scriba.doors.tasks.fields import TRANSCRIPTION, VAD
-from scriba.doors.tasks.params import ServerFacts, merge, parse_transcription, parse_vad
+from scriba.doors.tasks.fields import MUSIC, TRANSCRIPTION, VAD
+from scriba.doors.tasks.params import ServerFacts, merge, parse_separation, parse_transcription, parse_vad
 from tests.doors.serving import client, services, until
 from tests.jobs.doubles import FakeBatch
 from tests.server.fakes import upload
 
-FACTS = ServerFacts(compute_type="int8", unloads=True, together=10)
+FACTS = ServerFacts(compute_type="int8", unloads=True)
 DEFAULTS = TranscribeOptions()
 
 HONOURED: dict[str, tuple[str, Any]] = {
@@ -47,15 +54,18 @@ HONOURED: dict[str, tuple[str, Any]] = {
     "suppress_tokens": ("[1, 2]", lambda o: o.decoding.suppress_tokens == (1, 2)),
     "max_initial_timestamp": ("2", lambda o: o.decoding.max_initial_timestamp == 2),
     "word_timestamps": ("true", lambda o: o.words),
-    "prepend_punctuations": ("\"'“¿([{-", lambda o: True),
-    "append_punctuations": ("\"'.。,，!！?？:：”)]}、", lambda o: True),
+    "prepend_punctuations": ("(<", lambda o: o.decoding.prepend_punctuations == "(<"),
+    "append_punctuations": (".>", lambda o: o.decoding.append_punctuations == ".>"),
     "max_new_tokens": ("50", lambda o: o.decoding.max_new_tokens == 50),
-    "chunk_length": ("30", lambda o: True),
-    "hallucination_silence_threshold": ("null", lambda o: True),
+    "chunk_length": ("15", lambda o: o.chunk_length == 15),
+    "hallucination_silence_threshold": (
+        "2",
+        lambda o: o.decoding.hallucination_silence_threshold == 2,
+    ),
     "hotwords": ("Scriba", lambda o: o.decoding.hotwords == "Scriba"),
     "language_detection_threshold": ("0.75", lambda o: o.language.threshold == 0.75),
     "language_detection_segments": ("2", lambda o: o.language.windows == 2),
-    "batch_size": ("24", lambda o: True),
+    "batch_size": ("2", lambda o: o.batch_size == 2),
     "enable_offload": ("true", lambda o: True),
     "vad_filter": ("false", lambda o: not o.vad.enabled),
     "threshold": ("0.25", lambda o: o.vad.threshold == 0.25),
@@ -63,12 +73,12 @@ HONOURED: dict[str, tuple[str, Any]] = {
     "max_speech_duration_s": ("10", lambda o: o.vad.max_speech_duration_s == 10),
     "min_silence_duration_ms": ("2000", lambda o: o.vad.min_silence_duration_ms == 2000),
     "speech_pad_ms": ("100", lambda o: o.vad.speech_pad_ms == 100),
-    "is_separate_bgm": ("false", lambda o: True),
+    "is_separate_bgm": ("true", lambda o: o.separation == SeparationOptions()),
     "uvr_model_size": ("UVR-MDX-NET-Inst_HQ_4", lambda o: True),
     "uvr_device": ("cpu", lambda o: True),
     "segment_size": ("256", lambda o: True),
     "save_file": ("false", lambda o: True),
-    "is_diarize": ("false", lambda o: True),
+    "is_diarize": ("true", lambda o: o.speakers == SpeakerOptions()),
     "diarization_device": ("cpu", lambda o: True),
     "hf_token": ("hf_x", lambda o: True),
 }
@@ -92,14 +102,12 @@ REFUSED = {
     "suppress_tokens": "a,b",
     "max_initial_timestamp": "-1",
     "word_timestamps": "si",
-    "prepend_punctuations": "x",
-    "append_punctuations": "x",
     "max_new_tokens": "0",
-    "chunk_length": "15",
-    "hallucination_silence_threshold": "2",
+    "chunk_length": "31",
+    "hallucination_silence_threshold": "-1",
     "language_detection_threshold": "2",
     "language_detection_segments": "0",
-    "batch_size": "1",
+    "batch_size": "0",
     "enable_offload": "false",
     "vad_filter": "on and off",
     "threshold": "1.1",
@@ -107,13 +115,15 @@ REFUSED = {
     "max_speech_duration_s": "0",
     "min_silence_duration_ms": "-1",
     "speech_pad_ms": "-1",
-    "is_separate_bgm": "true",
+    "is_separate_bgm": "2",
+    "uvr_device": "tpu",
     "segment_size": "0",
     "save_file": "true",
-    "is_diarize": "true",
+    "is_diarize": "maybe",
+    "diarization_device": "cuda",
 }
-FREE_TEXT = {"model_size", "initial_prompt", "prefix", "hotwords", "uvr_model_size", "uvr_device",
-             "diarization_device", "hf_token"}  # fmt: skip
+FREE_TEXT = {"model_size", "initial_prompt", "prefix", "hotwords", "uvr_model_size", "prepend_punctuations",
+             "append_punctuations", "hf_token"}  # fmt: skip
 
 
 def test_no_parameter_is_left_out_of_these_tables() -> None:
@@ -289,14 +299,41 @@ async def test_wrong_parameters_have_the_frameworks_shape(tmp_path: Path) -> Non
         assert (await http.get("/task/all")).json() == {"tasks": []}
 
 
-async def test_what_is_not_served_yet_says_so(tmp_path: Path) -> None:
-    async with client(services(tmp_path)) as http:
-        for path in ("/bgm-separation", "/bgm-separation/"):
-            answer = await http.post(path, files=upload())
-            assert (answer.status_code, answer.json()["detail"]) == (
-                501,
-                "This server does not separate music yet.",
-            )
+MUSIC_HONOURED: dict[str, Any] = {
+    "is_separate_bgm": ("true", lambda o: True),
+    "uvr_model_size": ("htdemucs", lambda o: o.model == "htdemucs"),
+    "uvr_device": ("CPU", lambda o: o.device == "cpu"),
+    "segment_size": ("128", lambda o: o.segment_size == 128),
+    "save_file": ("true", lambda o: o.keep),
+}
+
+
+@pytest.mark.parametrize("name", MUSIC)
+def test_separation_takes_its_own_parameters_also_before_transcription(name: str) -> None:
+    value, holds = MUSIC_HONOURED[name]
+    work = parse_separation({name: [value]}, None).work
+    assert isinstance(work, SeparationOptions)
+    assert holds(work)
+    before = {"is_separate_bgm": ["true"], name: [value]}
+    options = parse_transcription(before, DEFAULTS, FACTS).work
+    assert isinstance(options, TranscribeOptions)
+    assert holds(options.separation)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [({"is_separate_bgm": ["false"]}, "is_separate_bgm"), ({"beam_size": ["2"]}, "beam_size")],
+)
+def test_separation_refuses_what_is_not_its_own(fields: dict[str, list[str]], field: str) -> None:
+    with pytest.raises(UnsupportedOptionError) as caught:
+        parse_separation(fields, None)
+    assert caught.value.field == field
+
+
+def test_files_are_kept_of_what_is_separated_only() -> None:
+    with pytest.raises(UnsupportedOptionError, match="is_separate_bgm=true") as caught:
+        parse_transcription({"save_file": ["true"]}, DEFAULTS, FACTS)
+    assert caught.value.field == "save_file"
 
 
 async def test_states_in_lower_case_by_setting(tmp_path: Path) -> None:

@@ -153,10 +153,10 @@ def test_a_stream_that_fails_at_once_has_a_status(sdk: openai.OpenAI, fake: Fake
         ({"language": "klingon"}, "language"),
         ({"temperature": 3}, "temperature"),
         ({"include": ["logprobs"]}, "include"),
-        ({"response_format": "diarized_json"}, "response_format"),
-        ({"known_speaker_names": ["Anna"]}, "known_speaker_names"),
+        ({"known_speaker_names": ["Anna"]}, "known_speaker_references"),
+        ({"extra_body": {"num_speakers": 0}}, "num_speakers"),
         ({"timestamp_granularities": ["word"]}, "timestamp_granularities"),
-        ({"extra_body": {"diarize": True}}, "diarize"),
+        ({"extra_body": {"diarise": True}}, "diarise"),
         ({"file": ("a.wav", b"")}, "file"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The one way sound comes in: any container and codec, as a stream of 16 kHz mono float32 blocks.
+"""The one way sound comes in: any container and codec, as a stream of float32 blocks, 16 kHz mono for speech.
 
 Memory does not grow with length. Bytes read, seconds decoded and bytes decoded are counted in the loop
 itself, because headers lie.
@@ -24,15 +24,23 @@ from numpy.typing import NDArray
 from scriba.audio.container import choose_audio, describe, open_container
 from scriba.audio.damage import DamageReport, no_samples
 from scriba.audio.layouts import refuse_custom_layouts
-from scriba.audio.samples import Converter, FrameKind, frame_kind
+from scriba.audio.samples import (
+    SPEECH,
+    Converter,
+    EachConverter,
+    FrameKind,
+    Sound,
+    StereoConverter,
+    frame_kind,
+)
 from scriba.audio.source import ByteSource
 from scriba.audio.timeline import Timeline
 from scriba.domain.cancel import CancelToken
 from scriba.domain.errors import MediaTooLargeError, UnsupportedMediaError
-from scriba.domain.media import SAMPLE_RATE, MediaInfo
+from scriba.domain.media import MediaInfo
 
 BATCH_SECONDS = 1.0
-LONGEST_BLOCK = 2 * SAMPLE_RATE
+LONGEST_BLOCK_SECONDS = 2
 LOWEST_RATE, HIGHEST_RATE = 2_000, 1_536_000
 """Sample rates that a real recording may have; others are a header that lies."""
 DEMUX_RETRIES = 3
@@ -63,8 +71,14 @@ class Recording:
     """An opened recording. A context manager; ``blocks`` may be iterated once."""
 
     def __init__(
-        self, source: ByteSource, container: InputContainer, limits: DecodeLimits, owned: BinaryIO | None
+        self,
+        source: ByteSource,
+        container: InputContainer,
+        limits: DecodeLimits,
+        owned: BinaryIO | None,
+        sound: Sound = SPEECH,
     ) -> None:
+        self._sound = sound
         self._source = source
         self._container: InputContainer | None = container
         self._limits = limits
@@ -85,7 +99,7 @@ class Recording:
     @property
     def seconds_decoded(self) -> float:
         """Seconds of audio handed out so far, silence that stands for gaps included."""
-        return self._samples_out / SAMPLE_RATE
+        return self._samples_out / self._sound.rate
 
     @property
     def seconds_filled(self) -> float:
@@ -111,10 +125,11 @@ class Recording:
             owned.close()
 
     def blocks(self, cancel: CancelToken | None = None) -> Iterator[NDArray[np.float32]]:
-        """The whole recording in blocks of about one second (two at most), float32 of shape (samples,).
+        """The whole recording in blocks of about one second (two at most).
 
-        Full scale is 1; a peak may pass it a little. Closes the recording at its end, on an error, and when
-        the iterator is closed or dropped.
+        Float32 of shape (samples,), or (channels, samples) where the sound asked for has several. Full scale
+        is 1; a peak may pass it a little. Closes the recording at its end, on an error, and when the
+        iterator is closed or dropped.
 
         Raises:
             EmptyMediaError: the audio track holds no samples.
@@ -126,13 +141,14 @@ class Recording:
         if stream is None or container is None:
             raise ValueError("The recording is closed.")
         self._source.cancel = cancel
+        longest = LONGEST_BLOCK_SECONDS * self._sound.rate
         try:
             for samples in self._convert(self._frames(container, stream, cancel)):
-                for start in range(0, len(samples), LONGEST_BLOCK):
+                for start in range(0, samples.shape[-1], longest):
                     if cancel is not None:
                         cancel.check()
-                    block = samples[start : start + LONGEST_BLOCK]
-                    self._samples_out += len(block)
+                    block = samples[..., start : start + longest]
+                    self._samples_out += block.shape[-1]
                     yield block
             if not self._samples_out:
                 raise no_samples()
@@ -222,8 +238,8 @@ class Recording:
             )
 
     def _convert(self, frames: Iterator[AudioFrame]) -> Iterator[NDArray[np.float32]]:
-        """Frames to 16 kHz mono, a second's worth at a time, with silence where timestamps skip."""
-        converter: Converter | None = None
+        """Frames to the sound asked for, a second's worth at a time, with silence where timestamps skip."""
+        converter: Converter | StereoConverter | EachConverter | None = None
         kind: FrameKind | None = None
         batch: list[AudioFrame] = []
         held = 0.0
@@ -236,7 +252,7 @@ class Recording:
             if converter is None or frame_kind(frame) != kind:
                 if converter is not None:
                     yield converter.finish()
-                converter, kind = Converter(frame), frame_kind(frame)
+                converter, kind = self._sound.converter(frame), frame_kind(frame)
             for samples in _slices(round(gap * converter.rate), converter.rate):
                 self._count(samples / converter.rate, 4 * samples)
                 yield converter.silence(samples)
@@ -256,8 +272,12 @@ def _slices(total: int, longest: int) -> Iterator[int]:
         total -= longest
 
 
-def open_recording(source: Path | BinaryIO, limits: DecodeLimits | None = None) -> Recording:
+def open_recording(
+    source: Path | BinaryIO, limits: DecodeLimits | None = None, sound: Sound = SPEECH
+) -> Recording:
     """Probe a file of our own naming, or a seekable binary stream from its start (which stays open).
+
+    ``sound`` is what it is decoded to.
 
     Raises:
         EmptyMediaError: it holds no bytes.
@@ -282,6 +302,6 @@ def open_recording(source: Path | BinaryIO, limits: DecodeLimits | None = None) 
         view.measure()
         container = open_container(view)
         undo.callback(container.close)
-        recording = Recording(view, container, limits, owned)
+        recording = Recording(view, container, limits, owned, sound)
         undo.pop_all()
     return recording

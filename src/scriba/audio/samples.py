@@ -1,7 +1,8 @@
-"""Decoded frames to 16 kHz mono float32."""
+"""Decoded frames to float32: 16 kHz mono for speech, or stereo at another rate."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import av
@@ -74,21 +75,37 @@ def _bounded(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.clip(samples, -LOUDEST, LOUDEST, out=samples)
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What a recording is decoded to: samples a second, in one channel, two, or ``each`` of its own."""
+
+    rate: int = SAMPLE_RATE
+    stereo: bool = False
+    each: bool = False
+
+    def converter(self, first: AudioFrame) -> Converter | StereoConverter | EachConverter:
+        if self.each:
+            return EachConverter(first, self.rate)
+        return StereoConverter(first, self.rate) if self.stereo else Converter(first, self.rate)
+
+
+SPEECH = Sound()
+"""What recognition hears."""
+
+
 class Converter:
     """Mixes and resamples frames of one kind. A change of kind needs a new one (after ``finish``)."""
 
-    def __init__(self, first: AudioFrame) -> None:
+    def __init__(self, first: AudioFrame, rate: int = SAMPLE_RATE) -> None:
         self.rate = first.sample_rate
         self._interleave = Interleaver()
         self._mixer = Downmixer(layout_weights(first.layout), self.rate)
         self._resampler = (
-            AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-            if self.rate != SAMPLE_RATE
-            else None
+            AudioResampler(format="flt", layout="mono", rate=rate) if self.rate != rate else None
         )
 
     def convert(self, frames: list[AudioFrame]) -> NDArray[np.float32]:
-        """16 kHz mono samples of these frames, shape (samples,), less what the resampler still holds."""
+        """Mono samples at the rate asked for, shape (samples,), less what the resampler still holds."""
         plain = [piece for frame in frames for piece in self._interleave(frame)]
         return self._resample(self._mixer.mix(to_float(plain)))
 
@@ -114,3 +131,93 @@ class Converter:
         except av.EOFError:  # flushed before anything was pushed
             pieces = []
         return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+
+class StereoConverter:
+    """As ``Converter``, to two channels. One channel becomes both; more than two are mixed to one first."""
+
+    def __init__(self, first: AudioFrame, rate: int) -> None:
+        self.rate = first.sample_rate
+        self._interleave = Interleaver()
+        channels = first.layout.nb_channels
+        self._mixer = Downmixer(layout_weights(first.layout), self.rate) if channels > 2 else None
+        self._resampler = (
+            AudioResampler(format="fltp", layout="stereo", rate=rate) if self.rate != rate else None
+        )
+
+    def convert(self, frames: list[AudioFrame]) -> NDArray[np.float32]:
+        """Shape (2, samples), less what the resampler still holds."""
+        samples = to_float([piece for frame in frames for piece in self._interleave(frame)])
+        if self._mixer is not None:
+            samples = self._mixer.mix(samples)[None]
+        return self._resample(np.broadcast_to(samples, (2, samples.shape[1])))
+
+    def silence(self, samples: int) -> NDArray[np.float32]:
+        """As ``convert``, for that many samples of silence at the file's own rate."""
+        return self._resample(np.zeros((2, samples), np.float32))
+
+    def finish(self) -> NDArray[np.float32]:
+        """What the resampler still holds."""
+        return self._collect(None) if self._resampler is not None else np.zeros((2, 0), np.float32)
+
+    def _resample(self, stereo: NDArray[np.float32]) -> NDArray[np.float32]:
+        stereo = np.ascontiguousarray(stereo)
+        if self._resampler is None:
+            return stereo
+        frame = AudioFrame.from_ndarray(stereo, format="fltp", layout="stereo")
+        frame.sample_rate = self.rate
+        return self._collect(frame)
+
+    def _collect(self, frame: AudioFrame | None) -> NDArray[np.float32]:
+        assert self._resampler is not None  # noqa: S101
+        try:
+            pieces = [piece.to_ndarray() for piece in self._resampler.resample(frame)]
+        except av.EOFError:  # flushed before anything was pushed
+            pieces = []
+        return np.concatenate(pieces, axis=1) if pieces else np.zeros((2, 0), np.float32)
+
+
+class EachConverter:
+    """As ``Converter``, to the recording's own channels, each by itself."""
+
+    def __init__(self, first: AudioFrame, rate: int) -> None:
+        self.rate = first.sample_rate
+        self._interleave = Interleaver()
+        self._channels = first.layout.nb_channels
+        self._resamplers = (
+            [AudioResampler(format="flt", layout="mono", rate=rate) for _ in range(self._channels)]
+            if self.rate != rate
+            else []
+        )
+
+    def convert(self, frames: list[AudioFrame]) -> NDArray[np.float32]:
+        """Shape (channels, samples), less what the resamplers still hold."""
+        return self._resample(to_float([piece for frame in frames for piece in self._interleave(frame)]))
+
+    def silence(self, samples: int) -> NDArray[np.float32]:
+        """As ``convert``, for that many samples of silence at the file's own rate."""
+        return self._resample(np.zeros((self._channels, samples), np.float32))
+
+    def finish(self) -> NDArray[np.float32]:
+        """What the resamplers still hold."""
+        if not self._resamplers:
+            return np.zeros((self._channels, 0), np.float32)
+        return np.stack([_collected(resampler, None) for resampler in self._resamplers])
+
+    def _resample(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not self._resamplers:
+            return np.ascontiguousarray(samples)
+        parts: list[NDArray[np.float32]] = []
+        for resampler, channel in zip(self._resamplers, samples, strict=True):
+            frame = AudioFrame.from_ndarray(np.ascontiguousarray(channel[None]), format="flt", layout="mono")
+            frame.sample_rate = self.rate
+            parts.append(_collected(resampler, frame))
+        return np.stack(parts)
+
+
+def _collected(resampler: AudioResampler, frame: AudioFrame | None) -> NDArray[np.float32]:
+    try:
+        pieces = [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
+    except av.EOFError:  # flushed before anything was pushed
+        pieces = []
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)

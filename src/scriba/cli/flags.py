@@ -61,6 +61,39 @@ BeamSize = Annotated[
 NoVad = Annotated[
     bool, typer.Option("--no-vad", help="Listen to everything, not only to what sounds like speech.")
 ]
+VadThreshold = Annotated[
+    float | None,
+    typer.Option(
+        "--vad-threshold",
+        metavar="P",
+        help="Probability above which sound is speech, 0 to 1.",
+        show_default=False,
+    ),
+]
+MinSpeech = Annotated[
+    int | None,
+    typer.Option(
+        "--min-speech-duration-ms", metavar="MS", help="Shorter speech is left out.", show_default=False
+    ),
+]
+MaxSpeech = Annotated[
+    float | None,
+    typer.Option(
+        "--max-speech-duration-s", metavar="SECONDS", help="Longer speech is cut.", show_default=False
+    ),
+]
+MinSilence = Annotated[
+    int | None,
+    typer.Option(
+        "--min-silence-duration-ms", metavar="MS", help="So much silence ends speech.", show_default=False
+    ),
+]
+SpeechPad = Annotated[
+    int | None,
+    typer.Option(
+        "--speech-pad-ms", metavar="MS", help="Sound kept on both sides of speech.", show_default=False
+    ),
+]
 NoGuards = Annotated[bool, typer.Option("--no-guards", help="Keep text that nobody seems to have said.")]
 
 

@@ -14,6 +14,9 @@ from scriba.cli import flags
 
 if TYPE_CHECKING:
     from scriba.models.installed import InstalledModel
+    from scriba.models.speaker_model import SpeakerModel
+    from scriba.separation.catalogue import SeparationModel
+    from scriba.server.settings import Settings
 
 app = typer.Typer(help="List, fetch, remove and convert models.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -35,11 +38,16 @@ class Row:
     size_bytes: int | None
     source: str | None
     available_from: list[str]
+    purpose: str = "transcription"
+    licence: str | None = None
 
     def cells(self) -> tuple[str, str, str, str]:
         name = f"{self.name} (default)" if self.default else self.name
         here = "-" if self.size_bytes is None else f"{_size(self.size_bytes)}, {self.source}"
-        return name, "many" if self.multilingual else "English", here, ", ".join(self.available_from) or "-"
+        speaks = "many" if self.multilingual else "English"
+        if self.purpose != "transcription":
+            speaks = self.purpose
+        return name, speaks, here, ", ".join(self.available_from) or "-"
 
 
 @app.command("list")
@@ -68,6 +76,8 @@ def list_models(
         )
         for entry in catalogue.entries()
     ]
+    rows.append(_speaker_row(store.root))
+    rows.extend(_separation_rows(settings))
     if as_json:
         sys.stdout.write(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=2) + "\n")
         return
@@ -76,6 +86,10 @@ def list_models(
     for cells in table:
         padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         sys.stdout.write("  ".join(padded).rstrip() + "\n")
+    sys.stdout.write("\nLicences of the weights that part voice from music:\n")
+    for row in rows:
+        if row.licence is not None:
+            sys.stdout.write(f"  {row.name}: {row.licence}\n")
 
 
 @app.command()
@@ -92,10 +106,19 @@ def pull(
 ) -> None:
     """Fetch models, from the first source that has them."""
     from scriba.cli.services import pulling
+    from scriba.models import speaker_model
     from scriba.server.model_settings import build_models
 
-    _, store = build_models(flags.read_settings(data_dir=data_dir))
+    settings = flags.read_settings(data_dir=data_dir)
+    _, store = build_models(settings)
     for name in names:
+        if name == speaker_model.NAME:
+            with pulling(name) as progress:
+                voices = speaker_model.SpeakerModelStore(store.root).pull(again=again, progress=progress)
+            _tell(voices)
+            continue
+        if _pull_separation(settings, name, source, again=again):
+            continue
         here = None if again or source is not None else store.find(name)
         if here is None:
             with pulling(name) as progress:
@@ -106,11 +129,19 @@ def pull(
 @app.command()
 def remove(names: Names, data_dir: flags.DataDir = None) -> None:
     """Delete models that were pulled or converted."""
+    from scriba.models import speaker_model
     from scriba.server.model_settings import build_models
+    from scriba.server.separation import build_separation_store
 
-    _, store = build_models(flags.read_settings(data_dir=data_dir))
+    settings = flags.read_settings(data_dir=data_dir)
+    _, store = build_models(settings)
     for name in names:
-        store.remove(name)
+        if name == speaker_model.NAME and speaker_model.SpeakerModelStore(store.root).remove():
+            sys.stderr.write(f"{name} is removed.\n")
+            continue
+        separation = _separation_model(name)
+        if separation is None or not build_separation_store(settings).remove(separation):
+            store.remove(name)
         sys.stderr.write(f"{name} is removed.\n")
 
 
@@ -147,13 +178,15 @@ def path_of(
 ) -> None:
     """Print the folder of a model, or the folder of all models."""
     from scriba.domain.errors import ModelNotFoundError
+    from scriba.models import speaker_model
     from scriba.server.model_settings import build_models
 
     _, store = build_models(flags.read_settings(data_dir=data_dir))
     if name is None:
         sys.stdout.write(f"{store.root}\n")
         return
-    model = store.find(name)
+    voices = speaker_model.SpeakerModelStore(store.root).find() if name == speaker_model.NAME else None
+    model = voices or (None if name == speaker_model.NAME else store.find(name))
     if model is None:
         raise ModelNotFoundError(
             f"The model {name!r} is not installed. Fetch it with: scriba models pull {name}"
@@ -161,7 +194,80 @@ def path_of(
     sys.stdout.write(f"{model.path}\n")
 
 
-def _tell(model: InstalledModel) -> None:
+def _speaker_row(root: Path) -> Row:
+    """The model that tells speakers apart."""
+    from scriba.models import speaker_model
+
+    here = speaker_model.SpeakerModelStore(root).find()
+    return Row(
+        name=speaker_model.NAME,
+        default=False,
+        multilingual=True,
+        translates=False,
+        installed=here is not None,
+        size_bytes=here.size_bytes if here else None,
+        source=here.source if here else None,
+        available_from=["pypi"],
+        purpose="speakers",
+        licence=speaker_model.LICENCES,
+    )
+
+
+def _separation_model(name: str) -> SeparationModel | None:
+    from scriba.domain.errors import UnsupportedOptionError
+    from scriba.separation.catalogue import resolve
+
+    try:
+        return resolve(name)
+    except UnsupportedOptionError:
+        return None
+
+
+def _separation_rows(settings: Settings) -> list[Row]:
+    """Models that part voice from music."""
+    from scriba.separation.catalogue import MODELS
+    from scriba.server.separation import build_separation_store
+
+    store = build_separation_store(settings)
+    rows = []
+    for model in MODELS.values():
+        here = store.find(model)
+        rows.append(
+            Row(
+                name=model.name,
+                default=False,
+                multilingual=True,
+                translates=False,
+                installed=here is not None,
+                size_bytes=None if here is None else here.path.stat().st_size,
+                source=None if here is None else here.source,
+                available_from=store.sources_of(model),
+                purpose="voice from music",
+                licence=model.licence,
+            )
+        )
+    return rows
+
+
+def _pull_separation(settings: Settings, name: str, source: str | None, *, again: bool) -> bool:
+    """Fetch a model that parts voice from music; False when the name is none of theirs."""
+    from scriba.cli.services import pulling
+    from scriba.server.separation import build_separation_store
+
+    model = _separation_model(name)
+    if model is None:
+        return False
+    store = build_separation_store(settings)
+    here = None if again or source is not None else store.find(model)
+    if here is None:
+        with pulling(model.name) as progress:
+            here = store.pull(model, source, again=again, progress=progress)
+    size = _size(here.path.stat().st_size)
+    sys.stderr.write(f"{model.name} is installed ({size}, from {here.source}). Licence: {model.licence}.\n")
+    return True
+
+
+def _tell(model: InstalledModel | SpeakerModel) -> None:
     sys.stderr.write(f"{model.name} is installed ({_size(model.size_bytes)}, from {model.source}).\n")
 
 

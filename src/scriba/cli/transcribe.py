@@ -35,7 +35,7 @@ def transcribe(
             "--format",
             "-f",
             metavar="FORMAT",
-            help="text (the default), txt, json, verbose_json, srt, vtt, tsv, lrc or lrc_words; "
+            help="text (the default), txt, json, verbose_json, srt, vtt, tsv, lrc, lrc_words or rttm; "
             "repeat it for several.",
             show_default=False,
         ),
@@ -49,6 +49,23 @@ def transcribe(
             help="Write a file for each recording and format there, instead of printing.",
             show_default=False,
         ),
+    ] = None,
+    speakers: Annotated[
+        str | None,
+        typer.Option(
+            "--speakers",
+            metavar="N",
+            help="Tell who speaks: how many there are, auto, or channels (a speaker in each channel).",
+            show_default=False,
+        ),
+    ] = None,
+    min_speakers: Annotated[
+        int | None,
+        typer.Option("--min-speakers", metavar="N", help="At least so many.", show_default=False),
+    ] = None,
+    max_speakers: Annotated[
+        int | None,
+        typer.Option("--max-speakers", metavar="N", help="At most so many.", show_default=False),
     ] = None,
     words: Annotated[bool, typer.Option("--words", help="Times of words, too.")] = False,
     prompt: Annotated[
@@ -71,7 +88,24 @@ def transcribe(
             show_default=False,
         ),
     ] = None,
+    separate: Annotated[
+        bool, typer.Option("--separate", help="Part voice from music first, and listen to the voice.")
+    ] = False,
+    separation_model: Annotated[
+        str | None,
+        typer.Option(
+            "--separation-model",
+            metavar="MODEL",
+            help="What parts them (see: scriba models list); goes with --separate.",
+            show_default=False,
+        ),
+    ] = None,
     no_vad: flags.NoVad = False,
+    vad_threshold: flags.VadThreshold = None,
+    min_speech_duration_ms: flags.MinSpeech = None,
+    max_speech_duration_s: flags.MaxSpeech = None,
+    min_silence_duration_ms: flags.MinSilence = None,
+    speech_pad_ms: flags.SpeechPad = None,
     no_guards: flags.NoGuards = False,
     max_line_chars: Annotated[
         int | None,
@@ -115,6 +149,9 @@ def transcribe(
         formats=formats or ["text"],
         output_dir=output_dir,
         words=words,
+        speakers=speakers,
+        min_speakers=min_speakers,
+        max_speakers=max_speakers,
         decoding={
             "initial_prompt": prompt,
             "hotwords": hotwords,
@@ -122,6 +159,15 @@ def transcribe(
             "temperatures": tuple(temperature) if temperature else None,
         },
         vad=not no_vad,
+        voice={
+            "threshold": vad_threshold,
+            "min_speech_duration_ms": min_speech_duration_ms,
+            "max_speech_duration_s": max_speech_duration_s,
+            "min_silence_duration_ms": min_silence_duration_ms,
+            "speech_pad_ms": speech_pad_ms,
+        },
+        separate=separate,
+        separation_model=separation_model,
         guards=not no_guards,
         lines={
             "max_line_chars": max_line_chars,

@@ -19,7 +19,8 @@ from scriba.cli.outputs import plan, require_folder, write_whole
 from scriba.cli.services import open_transcriber
 from scriba.domain.errors import ModelNotFoundError, ModelUnavailableError
 from scriba.domain.events import Finished, Progress
-from scriba.domain.options import LanguagePolicy, TranscribeOptions
+from scriba.domain.options import LanguagePolicy, SeparationOptions, TranscribeOptions, VadOptions
+from scriba.domain.speakers import SpeakerOptions
 from scriba.domain.transcript import Task, Transcript
 from scriba.formats import Format, LineRules, RenderOptions, render
 from scriba.server.settings import Settings
@@ -41,7 +42,13 @@ class Wanted:
     formats: list[str] = field(default_factory=lambda: [Format.TEXT.value])
     output_dir: Path | None = None
     words: bool = False
+    speakers: str | None = None
+    min_speakers: int | None = None
+    max_speakers: int | None = None
     vad: bool = True
+    voice: dict[str, Any] = field(default_factory=dict)
+    separate: bool = False
+    separation_model: str | None = None
     guards: bool = True
     decoding: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, Any] = field(default_factory=dict)
@@ -70,12 +77,48 @@ class Wanted:
             task=Task(self.task),
             language=replace(defaults.language, language=policy.language, allowed=policy.allowed),
             decoding=replace(defaults.decoding, **given),
-            vad=defaults.vad if self.vad else replace(defaults.vad, enabled=False),
+            vad=self._vad(defaults.vad),
+            separation=self._separation(defaults.separation),
             words=self.words
             or any(fmt.needs_words for fmt in self.parsed_formats())
             or self.rules().needs_words,
             guards=defaults.guards and self.guards,
+            speakers=self.speaker_options(),
         )
+
+    def speaker_options(self) -> SpeakerOptions | None:
+        """Who speaks is found out when a flag or a format asks for it."""
+        asked = (self.speakers or "").strip().lower()
+        bounded = self.min_speakers is not None or self.max_speakers is not None
+        if not (asked or bounded or any(fmt.needs_speakers for fmt in self.parsed_formats())):
+            return None
+        if asked not in ("", "auto", "channels") and not asked.isdecimal():
+            raise typer.BadParameter(
+                f"{asked[:40]!r} is neither a number nor auto nor channels.", param_hint="--speakers"
+            )
+        return SpeakerOptions(
+            count=int(asked[:9]) if asked.isdecimal() else None,
+            minimum=self.min_speakers,
+            maximum=self.max_speakers,
+            channels=asked == "channels",
+        )
+
+    def _vad(self, default: VadOptions) -> VadOptions:
+        given = {name: value for name, value in self.voice.items() if value is not None}
+        if given and not self.vad:
+            raise typer.BadParameter(
+                "voice activity is switched off by --no-vad; it has nothing to say then.",
+                param_hint=f"--{next(iter(given)).replace('_', '-')}",
+            )
+        return replace(default, enabled=default.enabled and self.vad, **given)
+
+    def _separation(self, default: SeparationOptions | None) -> SeparationOptions | None:
+        if not self.separate and self.separation_model is not None:
+            raise typer.BadParameter("it goes with --separate.", param_hint="--separation-model")
+        if not self.separate:
+            return default
+        asked = default or SeparationOptions()
+        return asked if self.separation_model is None else replace(asked, model=self.separation_model)
 
 
 def transcribe_all(wanted: Wanted, settings: Settings) -> int:

@@ -69,6 +69,7 @@ class JobKind(StrEnum):
 
     TRANSCRIPTION = "transcription"
     VAD = "vad"
+    SEPARATION = "separation"
 
 
 LOWEST_PRIORITY, DEFAULT_PRIORITY, HIGHEST_PRIORITY = -100, 0, 100

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from scriba.domain.errors import InvalidOptionError
 from scriba.domain.language import normalise_language, require_language
+from scriba.domain.speakers import SpeakerOptions
 from scriba.domain.transcript import Task
 
 DEFAULT_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -18,6 +19,11 @@ DEFAULT_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 MAX_BEAM = 100
 """Widest search: memory and time grow with it, and nobody has measured a gain beyond ten."""
+
+
+MAX_SEGMENT = 4096
+"""Longest stretch a separation model is given, in steps of its spectrum: memory grows with it."""
+DEVICES = ("auto", "cpu", "cuda")
 
 
 def _at_least(name: str, value: float, bound: float, *, strict: bool = False) -> None:
@@ -72,6 +78,12 @@ class DecodingOptions:
     without_timestamps: bool = False
     max_initial_timestamp: float = 1.0
     max_new_tokens: int | None = None
+    hallucination_silence_threshold: float | None = None
+    """Seconds of silence around a text that looks made up, from which it is withheld; None: never."""
+    prepend_punctuations: str | None = None
+    """Signs that belong to the next word; None is the usual ones."""
+    append_punctuations: str | None = None
+    """Signs that belong to the word before; None is the usual ones."""
 
     def __post_init__(self) -> None:
         for name in ("beam_size", "best_of", "no_repeat_ngram_size"):
@@ -100,6 +112,8 @@ class DecodingOptions:
         if self.max_new_tokens is not None:
             _whole("max_new_tokens", self.max_new_tokens)
             _between("max_new_tokens", self.max_new_tokens, 1, 448)
+        if self.hallucination_silence_threshold is not None:
+            _at_least("hallucination_silence_threshold", self.hallucination_silence_threshold, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +142,30 @@ class VadOptions:
             raise InvalidOptionError(
                 f"max_speech_duration_s must be greater than 0, not {self.max_speech_duration_s!r}.",
                 field="max_speech_duration_s",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class SeparationOptions:
+    """A wish to part voice from music.
+
+    ``model`` None means the default. ``segment_size`` is how many steps of its spectrum a model works on
+    together; None is what it was made for. With ``keep`` both parts are kept as files, for a while.
+    """
+
+    model: str | None = None
+    segment_size: int | None = None
+    device: str = "auto"
+    keep: bool = False
+
+    def __post_init__(self) -> None:
+        if self.segment_size is not None:
+            _whole("segment_size", self.segment_size)
+            _between("segment_size", self.segment_size, 1, MAX_SEGMENT)
+        if self.device not in DEVICES:
+            raise InvalidOptionError(
+                f"separation_device must be one of {', '.join(DEVICES)}, not {_shown(self.device)}.",
+                field="separation_device",
             )
 
 
@@ -185,3 +223,19 @@ class TranscribeOptions:
     words: bool = False
     guards: bool = True
     """Withhold text that nobody said (see ``Transcript.suppressed``)."""
+    separation: SeparationOptions | None = None
+    """Part voice from music first, and listen to the voice; None: listen to everything."""
+    chunk_length: int | None = None
+    """Seconds of the longest window; None is Whisper's 30."""
+    batch_size: int | None = None
+    """Windows of this recording under way at the same time, at most; None: as the server likes."""
+    speakers: SpeakerOptions | None = None
+    """Tell who speaks; None: nobody asked."""
+
+    def __post_init__(self) -> None:
+        if self.chunk_length is not None:
+            _whole("chunk_length", self.chunk_length)
+            _between("chunk_length", self.chunk_length, 1, 30)
+        if self.batch_size is not None:
+            _whole("batch_size", self.batch_size)
+            _at_least("batch_size", self.batch_size, 1)

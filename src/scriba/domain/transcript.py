@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scriba.domain.speakers import SpeakerTurn
+
 
 class Task(StrEnum):
     """What Whisper is asked to do. Translation is into English only."""
@@ -23,6 +25,8 @@ class SuppressionReason(StrEnum):
     REPETITION = "repetition"
     LOW_CONFIDENCE = "low_confidence"
     KNOWN_PHRASE = "known_phrase"
+    SILENCE = "silence"
+    """It stands alone in silence and looks made up (``hallucination_silence_threshold``)."""
     NOT_ENGLISH = "not_english"
     """An English-only model heard what does not sound like English, and nobody said that it is."""
 
@@ -36,6 +40,8 @@ class Word:
     end: float
     text: str
     probability: float
+    speaker: str | None = None
+    """Who says it, when speakers were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,10 @@ class Transcript:
     task: Task
     model: str
     suppressed: tuple[Suppressed, ...] = ()
+    turns: tuple[SpeakerTurn, ...] = ()
+    """Who speaks when, in order of start, when speakers were asked for. They may overlap."""
+    speech: tuple[tuple[float, float], ...] = ()
+    """Start and end, in seconds, of the stretches that voice activity let through; empty where it was off."""
 
     @property
     def text(self) -> str:

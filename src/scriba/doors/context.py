@@ -11,7 +11,7 @@ from typing import Protocol
 
 from starlette.types import Scope
 
-from scriba.domain.options import TranscribeOptions
+from scriba.domain.options import SeparationOptions, TranscribeOptions
 from scriba.transcribe.port import Transcriber
 
 
@@ -56,6 +56,18 @@ class ModelDirectory(Protocol):
         ...
 
 
+class SeparationDirectory(Protocol):
+    """What parts voice from music (adapter: ``scriba.separation.process``)."""
+
+    def check(self, options: SeparationOptions, model_field: str = ..., device_field: str = ...) -> None:
+        """Refuse at once what cannot be done here, by the request's own names. Blocking, and quick.
+
+        Raises:
+            UnsupportedOptionError: the model or the device is not to be had; the message says what helps.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
     """``max_bytes`` counts the file alone, while it arrives."""
@@ -75,6 +87,7 @@ class DoorContext:
     uploads: UploadLimits
     defaults: TranscribeOptions
     ping_seconds: float = 15.0
+    separation: SeparationDirectory | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 

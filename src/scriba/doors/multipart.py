@@ -66,11 +66,12 @@ class UploadForm:
 class _Reader:
     """The parser's callbacks: sort bytes into fields and file, and count them."""
 
-    def __init__(self, boundary: bytes, limits: UploadLimits) -> None:
+    def __init__(self, boundary: bytes, limits: UploadLimits, max_fields_bytes: int) -> None:
         self.form = UploadForm()
         self.to_write: list[bytes] = []
         self.waiting_bytes = 0
         self._limits = limits
+        self._max_fields_bytes = max_fields_bytes
         self._fields_bytes = 0
         self._header_name = b""
         self._header_value = b""
@@ -147,8 +148,10 @@ class _Reader:
             self.waiting_bytes += size
             return
         self._fields_bytes += size
-        if self._fields_bytes > MAX_FIELDS_BYTES:
-            raise MalformedRequestError(f"The fields beside {FILE_FIELD} exceed {MAX_FIELDS_BYTES} bytes.")
+        if self._fields_bytes > self._max_fields_bytes:
+            raise MalformedRequestError(
+                f"The fields beside {FILE_FIELD} exceed {self._max_fields_bytes} bytes."
+            )
         self._value += data[start:end]
 
     def _part_end(self) -> None:
@@ -158,8 +161,13 @@ class _Reader:
 
 
 @asynccontextmanager
-async def receive_form(request: Request, limits: UploadLimits) -> AsyncIterator[UploadForm]:
+async def receive_form(
+    request: Request, limits: UploadLimits, max_fields_bytes: int = MAX_FIELDS_BYTES
+) -> AsyncIterator[UploadForm]:
     """Read the request's form; the file is deleted when the context ends.
+
+    Args:
+        max_fields_bytes: of all fields beside the file together.
 
     Raises:
         WrongContentTypeError: the body is no ``multipart/form-data``.
@@ -169,9 +177,9 @@ async def receive_form(request: Request, limits: UploadLimits) -> AsyncIterator[
         CancelledByUserError: the client hung up.
         OverloadedError: the disk is full.
     """
-    reader = _Reader(_boundary(request), limits)
+    reader = _Reader(_boundary(request), limits, max_fields_bytes)
     length = request.headers.get("content-length", "")
-    allowed = limits.max_bytes + MAX_FIELDS_BYTES + MAX_FRAMING_BYTES
+    allowed = limits.max_bytes + max_fields_bytes + MAX_FRAMING_BYTES
     if length.isdecimal() and int(length) > allowed:
         raise too_large(limits.max_bytes)
     try:

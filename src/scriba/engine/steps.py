@@ -7,7 +7,7 @@ step. ``run_inline`` drives one alone.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -60,26 +60,37 @@ class Align:
     task: Task
 
 
-Step = Encode | DetectLanguage | Decode | Align
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """Inference of another kind, which needs no engine: ``work`` takes a fraction of a second."""
+
+    work: Callable[[], Any]
+
+
+Step = Encode | DetectLanguage | Decode | Align | Call
 Result = Encoded | LanguageGuess | Decoded | list[list[AlignedWord]]
 Flow = Generator[Step, Any, T]
 """Yields steps, is sent their results, returns a ``T``."""
 
 
-def company(engine: Engine, step: Step) -> Hashable | None:
+def company(engine: Engine | None, step: Step) -> Hashable | None:
     """Steps of one engine with equal keys may be performed together; None is always alone."""
-    return engine.batch_key(step.encoded, step.request) if isinstance(step, Decode) else None
+    return engine.batch_key(step.encoded, step.request) if engine and isinstance(step, Decode) else None
 
 
-def perform(engine: Engine, steps: Sequence[Step]) -> list[Result]:
+def perform(engine: Engine | None, steps: Sequence[Step]) -> list[Any]:
     """Do one step, or several decodings that may share a batch; results in the same order."""
     decodings = [step for step in steps if isinstance(step, Decode)]
-    if len(decodings) == len(steps):
+    if engine is not None and len(decodings) == len(steps):
         return list(engine.decode([(step.encoded, step.request) for step in decodings]))
     return [_perform_alone(engine, step) for step in steps]
 
 
-def _perform_alone(engine: Engine, step: Step) -> Result:
+def _perform_alone(engine: Engine | None, step: Step) -> Any:
+    if isinstance(step, Call):
+        return step.work()
+    if engine is None:
+        raise TypeError("this step needs an engine")
     match step:
         case Encode(audio, full, short):
             return engine.encode(audio, full=full, short=short)

@@ -26,6 +26,8 @@ class Format(StrEnum):
     """Lyrics timed by line."""
     LRC_WORDS = "lrc_words"
     """Lyrics timed by word ("enhanced LRC")."""
+    RTTM = "rttm"
+    """Who speaks when, a turn a line."""
 
     @property
     def media_type(self) -> str:
@@ -43,6 +45,11 @@ class Format(StrEnum):
         return self is Format.LRC_WORDS
 
     @property
+    def needs_speakers(self) -> bool:
+        """Whether the format is about who speaks."""
+        return self is Format.RTTM
+
+    @property
     def has_cues(self) -> bool:
         """Whether line rules (``LineRules``) apply to it."""
         return self in (Format.SRT, Format.VTT, Format.TSV, Format.LRC, Format.LRC_WORDS)
@@ -50,7 +57,7 @@ class Format(StrEnum):
     @property
     def streams(self) -> bool:
         """Whether it can be written segment by segment (``scriba.formats.render.stream``)."""
-        return self not in (Format.JSON, Format.VERBOSE_JSON)
+        return self not in (Format.JSON, Format.VERBOSE_JSON, Format.RTTM)
 
     @classmethod
     def parse(cls, value: str, *, field: str = "format") -> Format:

@@ -13,6 +13,7 @@ from scriba.formats.graphemes import clean_text
 from scriba.formats.json_text import json_body, verbose_json_body
 from scriba.formats.kinds import Format
 from scriba.formats.lyrics import write_lrc
+from scriba.formats.rttm import turns_of, write_rttm
 from scriba.formats.rules import LineRules
 from scriba.formats.subtitles import write_srt, write_vtt
 from scriba.formats.tables import write_tsv
@@ -45,6 +46,8 @@ def render(
             return _dumped(json_body(transcript))
         case Format.VERBOSE_JSON:
             return _dumped(verbose_json_body(transcript, segments=options.segments, words=options.words))
+        case Format.RTTM:
+            return "".join(write_rttm(turns_of(transcript)))
         case _:
             return "".join(stream(transcript.segments, fmt, rules))
 
@@ -53,14 +56,14 @@ def stream(segments: Iterable[Segment], fmt: Format, rules: LineRules | None = N
     """The file in parts, as the segments come. Joined, the parts are what ``render`` gives.
 
     Raises:
-        InvalidOptionError: the format is one JSON object and needs the whole transcript.
+        InvalidOptionError: the format needs the whole transcript.
     """
     rules = rules or LineRules()
     match fmt:
         case Format.TEXT:
             return _running(segments)
         case Format.TXT:
-            return (f"{line}\n" for line in (clean_text(segment.text) for segment in segments) if line)
+            return (f"{line}\n" for line in map(_line, segments) if line)
         case Format.SRT:
             return write_srt(cues(segments, rules))
         case Format.VTT:
@@ -72,10 +75,17 @@ def stream(segments: Iterable[Segment], fmt: Format, rules: LineRules | None = N
                 rules = replace(rules, max_lines=1)  # an entry of lyrics is one line
             silence = {} if rules.max_gap is None else {"silence_ms": max(1, milliseconds(rules.max_gap))}
             return write_lrc(cues(segments, rules), words=fmt is Format.LRC_WORDS, **silence)
-        case Format.JSON | Format.VERBOSE_JSON:
+        case Format.JSON | Format.VERBOSE_JSON | Format.RTTM:
             raise InvalidOptionError(
                 f"format {fmt.value} cannot be written segment by segment.", field="format"
             )
+
+
+def _line(segment: Segment) -> str:
+    """The text of a segment, after its speaker if there is one."""
+    line = clean_text(segment.text)
+    speaker = f"[{' '.join(segment.speaker.split())}]: " if segment.speaker and line else ""
+    return speaker + line
 
 
 def _running(segments: Iterable[Segment]) -> Iterator[str]:

@@ -17,10 +17,10 @@ def write_srt(cues: Iterable[Cue]) -> Iterator[str]:
     """SubRip, one string a cue.
 
     SubRip has no escapes. Where spoken text looks like markup, a word joiner (U+2060, invisible) breaks the
-    likeness and the text is shown as it was said.
+    likeness and the text is shown as it was said. A speaker stands before the text in brackets.
     """
     for cue in cues:
-        lines = "\n".join(_unlike_markup(line) for line in cue.lines)
+        lines = _said_by(cue) + "\n".join(_unlike_markup(line) for line in cue.lines)
         yield f"{cue.index}\n{srt_time(cue.start_ms)} --> {srt_time(cue.end_ms)}\n{lines}\n\n"
 
 
@@ -31,6 +31,10 @@ def write_vtt(cues: Iterable[Cue]) -> Iterator[str]:
         lines = "\n".join(_escaped(line) for line in cue.lines)
         voice = f"<v {_escaped(' '.join(cue.speaker.split()))}>" if cue.speaker else ""
         yield f"{vtt_time(cue.start_ms)} --> {vtt_time(cue.end_ms)}\n{voice}{lines}\n\n"
+
+
+def _said_by(cue: Cue) -> str:
+    return f"[{_unlike_markup(' '.join(cue.speaker.split()))}]: " if cue.speaker else ""
 
 
 def _unlike_markup(line: str) -> str:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from dataclasses import asdict
 from typing import Any
 
-from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOptions, VadOptions
+from scriba.domain.options import (
+    DecodingOptions,
+    LanguagePolicy,
+    SeparationOptions,
+    TranscribeOptions,
+    VadOptions,
+)
+from scriba.domain.speakers import KnownSpeaker, SpeakerOptions, SpeakerTurn
 from scriba.domain.transcript import Segment, Suppressed, SuppressionReason, Task, Transcript, Word
 
 JsonObject = dict[str, Any]
@@ -19,7 +27,13 @@ def dumps(value: object) -> str:
 
 
 def options_to_json(options: TranscribeOptions) -> JsonObject:
-    return asdict(options)
+    body = asdict(options)
+    if options.speakers is None:
+        del body["speakers"]  # as before there was such a wish: the same work has the same fingerprint
+        return body
+    for speaker in body["speakers"]["known"]:
+        speaker["clip"] = base64.b64encode(speaker["clip"]).decode()
+    return body
 
 
 def options_from_json(body: JsonObject) -> TranscribeOptions:
@@ -36,7 +50,26 @@ def options_from_json(body: JsonObject) -> TranscribeOptions:
         vad=_known(VadOptions, body["vad"]),
         words=body["words"],
         guards=body["guards"],
+        chunk_length=body.get("chunk_length"),
+        batch_size=body.get("batch_size"),
+        separation=separation_from_json(body.get("separation")),
+        speakers=_speakers(body.get("speakers")),
     )
+
+
+def separation_from_json(body: JsonObject | None) -> SeparationOptions | None:
+    if body is None:
+        return None
+    options: SeparationOptions = _known(SeparationOptions, body)
+    return options
+
+
+def _speakers(body: JsonObject | None) -> SpeakerOptions | None:
+    if body is None:
+        return None
+    known = tuple(KnownSpeaker(one["name"], base64.b64decode(one["clip"])) for one in body["known"])
+    options: SpeakerOptions = _known(SpeakerOptions, body | {"known": known})
+    return options
 
 
 def segment_to_json(segment: Segment) -> JsonObject:
@@ -74,6 +107,8 @@ def transcript_from_json(body: JsonObject) -> Transcript:
         task=Task(body["task"]),
         model=body["model"],
         suppressed=tuple(suppressed_from_json(one) for one in body["suppressed"]),
+        turns=tuple(SpeakerTurn(**one) for one in body.get("turns", ())),
+        speech=tuple((start, end) for start, end in body.get("speech", ())),
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, BinaryIO
 
@@ -11,7 +13,9 @@ import structlog
 
 from scriba.domain.errors import (
     ConflictError,
+    GoneError,
     InvalidOptionError,
+    MediaLostError,
     NotFoundError,
     StorageUnavailableError,
 )
@@ -24,18 +28,24 @@ from scriba.domain.job import (
     JobState,
 )
 from scriba.domain.media import Media
-from scriba.domain.options import TranscribeOptions, VadOptions
+from scriba.domain.options import SeparationOptions, TranscribeOptions, VadOptions
 from scriba.domain.transcript import Segment, Transcript
 from scriba.jobs.checkpoint import is_finished, segments_of
 from scriba.jobs.codec import dumps, options_to_json, transcript_from_json
 from scriba.jobs.port import Delivery, Queue
 from scriba.jobs.table import JobTable, NewJob
 from scriba.jobs.webhooks import WebhookMessage, Webhooks
+from scriba.store.files import FileStore, StoredFile
 from scriba.store.media import MediaStore
 from scriba.store.results import ResultStore
 from scriba.store.uploads import BrokenOffError, Upload, UploadStore
 
 _LONGEST_KEY = 255
+_KINDS = {
+    TranscribeOptions: JobKind.TRANSCRIPTION,
+    VadOptions: JobKind.VAD,
+    SeparationOptions: JobKind.SEPARATION,
+}
 log = structlog.get_logger(__name__)
 
 __all__ = ["BrokenOffError", "JobService", "Order", "Upload", "UploadStore"]
@@ -51,7 +61,7 @@ class Order:
 
     door: str
     media_id: str
-    work: TranscribeOptions | VadOptions
+    work: TranscribeOptions | VadOptions | SeparationOptions
     request: str = "{}"
     priority: int = DEFAULT_PRIORITY
     idempotency_key: str | None = None
@@ -76,6 +86,8 @@ class JobService:
 
     Args:
         default_model: which model an order means that names none: a change of it is other work.
+        default_separation: the same for parting voice from music.
+        files: what jobs made beside their results.
     """
 
     def __init__(
@@ -87,8 +99,12 @@ class JobService:
         webhooks: Webhooks,
         *,
         default_model: str,
+        default_separation: str = "",
         max_attempts: int = 3,
+        files: FileStore | None = None,
     ) -> None:
+        self._files = files
+        self._default_separation = default_separation
         self._table = table
         self.media = media
         self._results = results
@@ -124,7 +140,7 @@ class JobService:
         recording = await self.media.find(order.media_id)
         if recording is None:
             raise NotFoundError("There is no recording of that id.", field="media_id")
-        kind = JobKind.VAD if isinstance(order.work, VadOptions) else JobKind.TRANSCRIPTION
+        kind = _KINDS[type(order.work)]
         options = self._options(order.work)
         job, fresh = await self._table.submit(
             NewJob(
@@ -200,6 +216,10 @@ class JobService:
             NotFoundError: there is no such job.
         """
         job = await self._table.remove(job_id)
+        if self._files is not None:
+            with contextlib.suppress(GoneError, MediaLostError):
+                if (stored := await self._file_of(job)) is not None:
+                    await self._files.drop(stored)
         await self._results.remove_if_unreferenced(job.result_id)
         return job
 
@@ -223,6 +243,39 @@ class JobService:
         if job.kind is not JobKind.VAD:
             raise ConflictError(f"A job of the kind {job.kind} finds no speech regions.")
         return [(int(start), int(end)) for start, end in (await self._document(job))["regions"]]
+
+    async def separated(self, job: Job) -> tuple[str, str]:
+        """SHA-256 of the voice and of the music that a separation made.
+
+        Raises:
+            ConflictError: the job has not completed, or is of another kind.
+            GoneError: its result is no longer kept.
+        """
+        if job.kind is not JobKind.SEPARATION:
+            raise ConflictError(f"A job of the kind {job.kind} separates nothing.")
+        body = await self._document(job)
+        return str(body["vocal_hash"]), str(body["instrumental_hash"])
+
+    async def file(self, job: Job) -> tuple[StoredFile, AsyncIterator[bytes]]:
+        """The file that the job made, and its bytes.
+
+        Raises:
+            ConflictError: the job has not ended.
+            NotFoundError: it made none.
+            GoneError: the file's time is over.
+        """
+        if not job.state.finished:
+            raise ConflictError(f"The job is {job.state}; it has not ended yet.")
+        stored = await self._file_of(job)
+        if stored is None or self._files is None or job.finished_at is None:
+            raise NotFoundError("This task has no files: its result is in the task itself.", field="id")
+        return stored, await self._files.stream(stored, job.finished_at)
+
+    async def _file_of(self, job: Job) -> StoredFile | None:
+        if job.state is not JobState.COMPLETED or job.kind is JobKind.VAD:
+            return None
+        body = (await self._document(job)).get("file")
+        return None if body is None else StoredFile(**body)
 
     async def segments_after(self, job: Job, window: int) -> tuple[int, list[Segment]]:
         """Segments of finished windows behind ``window``, while the job runs, and the last one's number."""
@@ -254,10 +307,17 @@ class JobService:
             # The job is in the table, and the keeper offers what nobody was told of.
             log.warning("job not announced", job=job.id, why=error.message)
 
-    def _options(self, work: TranscribeOptions | VadOptions) -> str:
+    def _options(self, work: TranscribeOptions | VadOptions | SeparationOptions) -> str:
         if isinstance(work, VadOptions):
             return dumps(asdict(work))
-        return dumps(options_to_json(replace(work, model=work.model or self._default_model)))
+        if isinstance(work, SeparationOptions):
+            return dumps(asdict(self._named(work)))
+        separation = None if work.separation is None else self._named(work.separation)
+        model = work.model or self._default_model
+        return dumps(options_to_json(replace(work, model=model, separation=separation)))
+
+    def _named(self, separation: SeparationOptions) -> SeparationOptions:
+        return replace(separation, model=separation.model or self._default_separation or None)
 
     def _fingerprint(self, kind: JobKind, sha256: str, options: str) -> str:
         return hashlib.sha256(f"1\n{kind.value}\n{sha256}\n{options}".encode()).hexdigest()

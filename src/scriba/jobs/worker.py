@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import secrets
 import socket
@@ -38,6 +39,11 @@ log = structlog.get_logger(__name__)
 def owner_name() -> str:
     """A name that no other worker has, and that tells a person where to look."""
     return f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def own_fingerprint(job_id: str) -> str:
+    """What no other work has: a result under it answers nobody else."""
+    return hashlib.sha256(f"own\n{job_id}".encode()).hexdigest()
 
 
 @dataclass(slots=True)
@@ -156,7 +162,8 @@ class Worker:
 
         try:
             outcome = await self._runner.run(job, done, running.cancel, tell, tell_progress)
-            result = await self._results.put(job.fingerprint, job.kind.value, outcome.document)
+            fingerprint = own_fingerprint(job.id) if outcome.own else job.fingerprint
+            result = await self._results.put(fingerprint, job.kind.value, outcome.document)
         except LostLeaseError:
             raise
         except Exception as error:

@@ -134,6 +134,7 @@ DEFAULT_ALIASES: Mapping[str, str] = MappingProxyType(
             "gpt-transcribe",
             "gpt-4o-transcribe",
             "gpt-4o-transcribe-latest",
+            "gpt-4o-transcribe-diarize",
             "gpt-4o-mini-transcribe",
             "gpt-4o-mini-transcribe-2025-03-20",
             "gpt-4o-mini-transcribe-2025-12-15",

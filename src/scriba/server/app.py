@@ -29,7 +29,6 @@ from scriba.doors.recordings.routes import recordings_router
 from scriba.doors.tasks.params import ServerFacts
 from scriba.doors.tasks.routes import tasks_router
 from scriba.doors.uploads.routes import TUS_HEADERS, uploads_router
-from scriba.engine.port import MOST_BATCH_ROWS
 from scriba.jobs.fetch import FetchLimits
 from scriba.server.admission import Admission
 from scriba.server.authentication import ApiKeyMiddleware
@@ -43,6 +42,7 @@ from scriba.server.replies import error_response, status_response
 from scriba.server.request_log import RequestLogMiddleware
 from scriba.server.services import Services
 from scriba.server.settings import Settings, StatusCase
+from scriba.server.speakers import speaker_devices
 from scriba.server.status import status_router
 from scriba.transcribe.probe import probe
 
@@ -61,6 +61,7 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
         uploads=UploadLimits(settings.max_upload_bytes, settings.upload_idle_seconds, settings.spool_dir),
         defaults=settings.transcribe_options(),
         ping_seconds=settings.ping_seconds,
+        separation=services.separation,
     )
     readiness = Readiness(services.warm)
     limits = recording_limits(settings)
@@ -148,7 +149,7 @@ def _include_jobs(app: FastAPI, jobs: JobParts, context: DoorContext, settings: 
     facts = ServerFacts(
         compute_type=settings.compute_type,
         unloads=settings.model_idle_seconds > 0,
-        together=settings.batch_rows or MOST_BATCH_ROWS,
+        speaker_devices=speaker_devices(settings),
     )
     lower = settings.task_status_case is StatusCase.LOWER
     app.include_router(tasks_router(context, jobs.service, facts, lower=lower))

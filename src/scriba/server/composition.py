@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scriba.audio.decode import DecodeLimits
 from scriba.engine.port import Engine
@@ -15,14 +15,17 @@ from scriba.server.decode_limits import decode_limits
 from scriba.server.directory import InstalledModels
 from scriba.server.jobs import JobParts, build_jobs
 from scriba.server.model_settings import build_models
+from scriba.server.separation import build_separation
 from scriba.server.services import Services
 from scriba.server.settings import ContextChoice, Settings
+from scriba.server.speakers import build_diarizer
 from scriba.server.warming import ModelWarmer
 from scriba.transcribe.batch import BatchTranscriber
 from scriba.transcribe.voice import VoiceActivity
 
 if TYPE_CHECKING:
-    from scriba.transcribe.recording import RecordingTranscriber
+    from scriba.separation.process import SeparationProcess
+    from scriba.transcribe.separated import SeparatingTranscriber
 
 _LONGEST_SWEEP_SECONDS = 30.0
 
@@ -41,7 +44,10 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
     from scriba.engine.loading import EngineKind, load_engine
     from scriba.engine.provider import ResidentEngines
     from scriba.engine.scheduler import Scheduler
+    from scriba.speakers.networks import OnnxNetworks
     from scriba.transcribe.recording import RecordingTranscriber
+    from scriba.transcribe.separated import SeparatingTranscriber
+    from scriba.transcribe.speakers import SpeakerTranscriber
 
     catalogue, store = build_models(settings)
     layout = Layout.for_machine(settings.workers, settings.threads)
@@ -79,13 +85,22 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
     )
     scheduler = Scheduler(layout.workers, max_rows=settings.batch_rows)
     limits = decode_limits(settings)
-    sweeper = _Sweeper(residency)
-    transcriber = RecordingTranscriber(engines, scheduler, limits)
+    voices: Residency[OnnxNetworks] = Residency(ttl=settings.model_idle_seconds or None)
+    sweeper = _Sweeper(residency, voices)
+    separation = build_separation(settings)
+    telling = SpeakerTranscriber(
+        RecordingTranscriber(engines, scheduler, limits),
+        build_diarizer(settings, store.root, voices, limits),
+        scheduler,
+    )
+    # Music goes first: who speaks is told from the voice alone.
+    transcriber = SeparatingTranscriber(telling, separation)
 
     def close() -> None:
         sweeper.stop()
         scheduler.close()
         residency.close()
+        voices.close()
 
     return Services(
         settings=settings,
@@ -93,23 +108,29 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
         models=InstalledModels(catalogue, store, settings.model_fallback),
         warm=ModelWarmer(catalogue, store, engines, settings.model_fallback),
         live=LiveService(engines, scheduler, settings.data_dir / "live", settings.live.limits()),
-        jobs=_jobs(settings, transcriber, limits) if with_jobs else None,
+        jobs=_jobs(settings, transcriber, limits, separation) if with_jobs else None,
+        separation=separation,
         load=lambda: {own.name.lower(): load for own, load in scheduler.load().items()},
         close=close,
     )
 
 
-def _jobs(settings: Settings, transcriber: RecordingTranscriber, limits: DecodeLimits) -> JobParts:
+def _jobs(
+    settings: Settings,
+    transcriber: SeparatingTranscriber,
+    limits: DecodeLimits,
+    separation: SeparationProcess,
+) -> JobParts:
     if not settings.jobs.worker:
         return build_jobs(settings)
-    return build_jobs(settings, BatchTranscriber(transcriber), VoiceActivity(limits))
+    return build_jobs(settings, BatchTranscriber(transcriber), VoiceActivity(limits), separation)
 
 
 class _Sweeper:
     """Unloads models that have been idle for long."""
 
-    def __init__(self, residency: Residency[Engine]) -> None:
-        self._residency = residency
+    def __init__(self, *residencies: Residency[Any]) -> None:
+        self._residencies = residencies
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sweep, name="scriba-sweep", daemon=True)
         self._thread.start()
@@ -120,8 +141,8 @@ class _Sweeper:
 
     def _sweep(self) -> None:
         while True:
-            due = self._residency.next_sweep()
-            wait = _LONGEST_SWEEP_SECONDS if due is None else min(due, _LONGEST_SWEEP_SECONDS)
-            if self._stop.wait(wait):
+            due = [wait for own in self._residencies if (wait := own.next_sweep()) is not None]
+            if self._stop.wait(min([*due, _LONGEST_SWEEP_SECONDS])):
                 return
-            self._residency.sweep()
+            for own in self._residencies:
+                own.sweep()

@@ -11,6 +11,7 @@ from scriba.jobs.keeper import Keeper
 from scriba.jobs.port import Queue
 from scriba.jobs.queue_embedded import EmbeddedQueue
 from scriba.jobs.runner import Runner, VoiceFinder
+from scriba.jobs.separating import VoiceSeparator
 from scriba.jobs.service import JobService
 from scriba.jobs.table import JobTable
 from scriba.jobs.webhooks import Webhooks
@@ -19,6 +20,7 @@ from scriba.server.setting_sources import SettingsError
 from scriba.server.settings import Settings
 from scriba.store.blobs import Blobs
 from scriba.store.database import Database
+from scriba.store.files import FileStore
 from scriba.store.media import MediaStore
 from scriba.store.migrate import migrate
 from scriba.store.results import ResultStore
@@ -72,6 +74,7 @@ def build_jobs(
     settings: Settings,
     transcriber: ResumableTranscriber | None = None,
     voice: VoiceFinder | None = None,
+    separator: VoiceSeparator | None = None,
 ) -> JobParts:
     """The parts, none of them opened. Without a transcriber there is no worker.
 
@@ -87,6 +90,7 @@ def build_jobs(
     quota = settings.store.quota_mb * 1_000_000 or None
     media = MediaStore(database, blobs, settings.spool_dir, quota)
     results = ResultStore(database, blobs)
+    files = FileStore(blobs, settings.separation.file_seconds)
     uploads = UploadStore(database, blobs, media, settings.spool_dir, settings.upload_hours * 3600)
     table = JobTable(database)
     lease = settings.jobs.lease_seconds
@@ -110,7 +114,16 @@ def build_jobs(
         await results.remove_unreferenced()
         await uploads.expire()
 
-    chores = [(_TIDY_SECONDS, tidy), (_DAY, sweep), (_FROZEN_SECONDS, database.end_frozen)]
+    async def expire_files() -> None:
+        await files.expire()
+
+    often = min(_TIDY_SECONDS, max(1.0, files.seconds / 4))
+    chores = [
+        (_TIDY_SECONDS, tidy),
+        (_DAY, sweep),
+        (often, expire_files),
+        (_FROZEN_SECONDS, database.end_frozen),
+    ]
     keeper = Keeper(table, queue, finished=finished, chores=chores)
     worker: Worker | None = None
     if transcriber is not None and voice is not None:
@@ -118,7 +131,7 @@ def build_jobs(
             table,
             results,
             queue,
-            Runner(media, transcriber, voice),
+            Runner(media, transcriber, voice, separator, files),
             keeper,
             slots=settings.jobs.slots,
             lease=lease,
@@ -131,6 +144,8 @@ def build_jobs(
         queue,
         webhooks,
         default_model=settings.model,
+        default_separation=settings.separation.model,
+        files=files,
         max_attempts=settings.jobs.max_attempts,
     )
     return JobParts(settings, database, blobs, results, queue, service, uploads, webhooks, keeper, worker)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from scriba.doors.context import ModelDirectory
+from scriba.doors.context import ModelDirectory, SeparationDirectory
 from scriba.engine.scheduler.waits import Load
 from scriba.live.service import LiveService
 from scriba.server.jobs import JobParts
@@ -28,6 +28,7 @@ class Services:
     models: ModelDirectory
     warm: Warm
     live: LiveService | None = None
+    separation: SeparationDirectory | None = None
     jobs: JobParts | None = None
     load: Callable[[], Mapping[str, Load]] | None = None
     close: Callable[[], None] = _nothing

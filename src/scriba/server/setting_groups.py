@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from scriba.domain.errors import InvalidOptionError
-from scriba.domain.options import DecodingOptions, LanguagePolicy, VadOptions
+from scriba.domain.errors import InvalidOptionError, UnsupportedOptionError
+from scriba.domain.options import DecodingOptions, LanguagePolicy, SeparationOptions, VadOptions
+from scriba.separation.catalogue import DEFAULT as SEPARATION_DEFAULT
+from scriba.separation.catalogue import resolve
 from scriba.server.setting_values import split_list
 
 _DECODING = DecodingOptions()
@@ -110,6 +114,52 @@ class VadSettings(Group):
         return VadOptions(**self.model_dump())
 
 
+class SpeakerEngine(StrEnum):
+    """What tells speakers apart."""
+
+    ONNX = "onnx"
+    PYANNOTE = "pyannote"
+
+
+class SpeakerSettings(Group):
+    """How speakers are told apart when a request asks for it."""
+
+    engine: SpeakerEngine = Field(
+        SpeakerEngine.ONNX,
+        description="`onnx`, without PyTorch and without a token; or `pyannote`: `pyannote.audio`, with "
+        "`scriba[pyannote]` installed and `HF_TOKEN`.",
+    )
+    pyannote_pipeline: str = Field(
+        "pyannote/speaker-diarization-community-1",
+        min_length=1,
+        description="The pipeline of `pyannote.audio`: a name on the hub, or a folder.",
+    )
+
+
+class SeparationSettings(Group):
+    """How voice is parted from music."""
+
+    enabled: bool = Field(False, description="Part voice from music when a request does not say.")
+    model: str = Field(
+        SEPARATION_DEFAULT, description="The model for who names none: `gtcrn`, or one of docs/separation.md."
+    )
+    folder: Path | None = Field(
+        None,
+        description="A folder with models of your own, as `<name>.onnx`, by the names of docs/separation.md.",
+    )
+    file_seconds: float = Field(
+        600.0, gt=0, description="The separated files of a job can be fetched for so long after it has ended."
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> SeparationSettings:
+        _as_value_error(lambda: resolve(self.model, "model"))
+        return self
+
+    def options(self) -> SeparationOptions | None:
+        return SeparationOptions() if self.enabled else None
+
+
 class LanguageSettings(Group):
     """How the language is found out when a request does not name it."""
 
@@ -136,5 +186,5 @@ class LanguageSettings(Group):
 def _as_value_error(build: Any) -> None:
     try:
         build()
-    except InvalidOptionError as error:
+    except (InvalidOptionError, UnsupportedOptionError) as error:
         raise ValueError(error.message) from None

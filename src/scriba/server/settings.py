@@ -17,7 +17,13 @@ from scriba.domain.options import TranscribeOptions
 from scriba.models.catalogue import DEFAULT_ALIASES
 from scriba.server.job_settings import JobSettings, StoreSettings, check_webhook_secret
 from scriba.server.live_settings import LiveSettings
-from scriba.server.setting_groups import DecodingSettings, LanguageSettings, VadSettings
+from scriba.server.setting_groups import (
+    DecodingSettings,
+    LanguageSettings,
+    SeparationSettings,
+    SpeakerSettings,
+    VadSettings,
+)
 from scriba.server.setting_values import default_data_dir, split_list, split_pairs
 
 PREFIX = "SCRIBA_"
@@ -292,7 +298,11 @@ class Settings(BaseSettings):
     guards: bool = Field(True, description="Withhold text that nobody said, and list it as suppressed.")
     decoding: DecodingSettings = Field(default_factory=DecodingSettings, description="Search for text.")
     vad: VadSettings = Field(default_factory=VadSettings, description="Voice activity.")
+    separation: SeparationSettings = Field(
+        default_factory=SeparationSettings, description="Voice from music."
+    )
     language: LanguageSettings = Field(default_factory=LanguageSettings, description="Language detection.")
+    speakers: SpeakerSettings = Field(default_factory=SpeakerSettings, description="Who speaks.")
 
     # Live speech
     live: LiveSettings = Field(default_factory=LiveSettings, description="Live sessions.")
@@ -351,5 +361,6 @@ class Settings(BaseSettings):
             language=self.language.policy(),
             decoding=self.decoding.options(),
             vad=self.vad.options(),
+            separation=self.separation.options(),
             guards=self.guards,
         )

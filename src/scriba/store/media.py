@@ -42,7 +42,7 @@ class MediaStore:
     def __init__(self, database: Database, blobs: Blobs, spool: Path, quota_bytes: int | None = None) -> None:
         self._database = database
         self._blobs = blobs
-        self._spool = spool
+        self.spool = spool
         self._quota = quota_bytes
 
     async def add(self, file: BinaryIO, name: str) -> tuple[Media, bool]:
@@ -173,7 +173,7 @@ class MediaStore:
         if path is not None and path.is_file():
             yield path
             return
-        with TemporaryFile(dir=self._spool) as file:
+        with TemporaryFile(dir=self.spool) as file:
             async for block in self._blobs.stream(recording.blob_key):
                 await asyncio.to_thread(file.write, block)
             file.seek(0)

@@ -10,8 +10,7 @@ from scriba.domain.events import Event
 from scriba.domain.options import TranscribeOptions
 from scriba.domain.resume import ResumePoint
 from scriba.engine.scheduler import Priority
-from scriba.transcribe.port import Source
-from scriba.transcribe.recording import RecordingTranscriber
+from scriba.transcribe.port import PriorityTranscriber, Source
 
 
 class ResumableTranscriber(Protocol):
@@ -28,7 +27,7 @@ class ResumableTranscriber(Protocol):
 class BatchTranscriber:
     """Implements ``ResumableTranscriber`` at the lowest priority."""
 
-    def __init__(self, transcriber: RecordingTranscriber) -> None:
+    def __init__(self, transcriber: PriorityTranscriber) -> None:
         self._transcriber = transcriber
 
     def run(

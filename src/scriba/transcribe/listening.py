@@ -147,7 +147,7 @@ class _Listener:
                 encoded, decoded.phrases, self._language, self._options.task
             )
             phrases = [
-                HeardPhrase(phrase, tuple(merge_punctuation(words, self._language)))
+                HeardPhrase(phrase, tuple(self._merged(words)))
                 for phrase, words in zip(decoded.phrases, aligned, strict=True)
             ]
         return Pass(
@@ -155,6 +155,15 @@ class _Listener:
             decoded,
             tuple(_shift(heard, offset) for heard in phrases),
             is_silence(decoded, self._options.decoding),
+        )
+
+    def _merged(self, words: list[AlignedWord]) -> list[AlignedWord]:
+        decoding = self._options.decoding
+        return merge_punctuation(
+            words,
+            self._language,
+            prepended=decoding.prepend_punctuations,
+            appended=decoding.append_punctuations,
         )
 
     def _decode(
@@ -174,6 +183,8 @@ class _Listener:
     def _wants_words(self, encoded: Encoded, decoded: Decoded, offset: float) -> bool:
         """Word times cost a pass of the decoder: only where they are asked for or something hangs on them."""
         if self._options.words or decoded.consumed < encoded.seconds:
+            return True
+        if self._options.decoding.hallucination_silence_threshold is not None:
             return True
         return any(
             needs_words(phrase, self._language)

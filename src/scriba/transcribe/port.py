@@ -9,9 +9,24 @@ from typing import BinaryIO, Protocol
 from scriba.domain.cancel import CancelToken
 from scriba.domain.events import Event
 from scriba.domain.options import TranscribeOptions
+from scriba.domain.resume import ResumePoint
+from scriba.engine.scheduler import Priority
 
 Source = Path | BinaryIO
 """A file of our own naming, or a seekable binary stream (a spooled upload). Never a path a client sent."""
+
+
+class PriorityTranscriber(Protocol):
+    """As ``Transcriber``, with a say in who goes first, and able to go on behind what is finished."""
+
+    def run(
+        self,
+        source: Source,
+        options: TranscribeOptions,
+        cancel: CancelToken | None = None,
+        priority: Priority = Priority.INTERACTIVE,
+        resume: ResumePoint | None = None,
+    ) -> Iterator[Event]: ...
 
 
 class Transcriber(Protocol):

@@ -20,18 +20,21 @@ from scriba.domain.events import (
     WindowFinished,
     WindowHeard,
 )
+from scriba.domain.media import SAMPLE_RATE
 from scriba.domain.options import TranscribeOptions
 from scriba.domain.resume import HeardWindow, ResumePoint
 from scriba.domain.transcript import Segment, Suppressed, Transcript
-from scriba.engine.port import Encoded, Engine, EngineProvider, LanguageGuess
+from scriba.engine.port import WINDOW_SAMPLES, Encoded, Engine, EngineProvider, LanguageGuess
 from scriba.engine.scheduler import Priority, Scheduler
 from scriba.engine.steps import DetectLanguage, Encode, Flow
+from scriba.transcribe.beside import SoundBeside, listen_to_both
 from scriba.transcribe.drafts import Draft, draft_segments
 from scriba.transcribe.guards import Guards
 from scriba.transcribe.heard import passes_from_text, passes_to_text
 from scriba.transcribe.languages import Decision, LanguageTracker
 from scriba.transcribe.listening import Pass, listen
 from scriba.transcribe.port import Source
+from scriba.transcribe.silence import withhold_in_silence
 from scriba.transcribe.windows import Window, plan_windows
 
 T = TypeVar("T")
@@ -51,6 +54,8 @@ class _Pending:
     """A window on its way: encoded first where something must be known before it can be heard."""
 
     window: Window
+    whole: Window | None = None
+    """The same window before voice was parted from music, where it was."""
     encoding: Future[tuple[Encoded, LanguageGuess | None]] | None = None
     decision: Decision | None = None
     listening: Future[list[Pass]] | None = None
@@ -79,7 +84,10 @@ class RecordingTranscriber:
         cancel: CancelToken | None = None,
         priority: Priority = Priority.INTERACTIVE,
         resume: ResumePoint | None = None,
+        *,
+        beside: SoundBeside | None = None,
     ) -> Iterator[Event]:
+        """See the port. ``beside`` is other sound of the same recording, which is heard too."""
         token = cancel or CancelToken()
         token.check()
         # The medium first: a file that can't be read must not cost the loading of a model.
@@ -88,8 +96,10 @@ class RecordingTranscriber:
             with self._engines.acquire(
                 options.model, language=options.language.language, task=options.task, cancel=token
             ) as engine:
-                windows = plan_windows(blocks, options.vad)
-                run = _Run(engine, self._scheduler, options, token, priority, recording.info.duration)
+                windows = plan_windows(blocks, options.vad, window_samples=_window_samples(options))
+                run = _Run(engine, self._scheduler, options, token, priority, recording.info.duration, beside)
+                if options.vad.enabled:
+                    windows = run.noting_speech(windows)
                 if resume is not None:
                     run.go_on_behind(resume)
                     # Planned again from the start: where a window ends hangs on all sound before it.
@@ -100,6 +110,10 @@ class RecordingTranscriber:
                     run.abandon()
                 yield Progress(recording.seconds_decoded, recording.seconds_decoded)
                 yield Finished(run.transcript(recording.seconds_decoded))
+
+
+def _window_samples(options: TranscribeOptions) -> int:
+    return WINDOW_SAMPLES if options.chunk_length is None else options.chunk_length * SAMPLE_RATE
 
 
 class _Run:
@@ -113,7 +127,9 @@ class _Run:
         cancel: CancelToken,
         priority: Priority,
         claimed_duration: float | None,
+        beside: SoundBeside | None = None,
     ) -> None:
+        self._beside = beside
         self._engine = engine
         self._scheduler = scheduler
         self._options = options
@@ -130,12 +146,15 @@ class _Run:
         self._conditioned = options.decoding.condition_on_previous_text
         self._encodes_first = self._conditioned or self._tracker.detects
         self._in_flight = scheduler.in_flight(engine, rows=options.decoding.beam_size)
+        if options.batch_size is not None:
+            self._in_flight = min(self._in_flight, options.batch_size)
         self._pending: deque[_Pending] = deque()
         self._previous: tuple[int, ...] = ()
         self._announced: str | None = None
         self._resumable = False
         self._heard: dict[int, HeardWindow] = {}
         self._segments: list[Segment] = []
+        self._speech: list[tuple[float, float]] = []
         self._suppressed: list[Suppressed] = []
         self._seconds_by_language: dict[str, float] = {}
         self._probability_by_language: dict[str, float] = {}
@@ -153,6 +172,13 @@ class _Run:
         for segment in point.segments:
             self._count(segment)
         self._probability_by_language = dict(point.probabilities)
+
+    def noting_speech(self, windows: Iterator[Window]) -> Iterator[Window]:
+        for window in windows:
+            for speech in window.speech:
+                start, end = window.restore(speech.start), window.restore(speech.end, ends=True)
+                self._speech.append((round(start, 3), round(end, 3)))
+            yield window
 
     def events(self, windows: Iterator[Window]) -> Iterator[Event]:
         exhausted = False
@@ -193,6 +219,7 @@ class _Run:
             task=self._options.task,
             model=self._engine.model,
             suppressed=tuple(self._suppressed),
+            speech=tuple(self._speech),
         )
 
     def _main_language(self) -> tuple[str | None, float]:
@@ -205,11 +232,15 @@ class _Run:
         return language, round(self._probability_by_language[language], 4)
 
     def _begin(self, window: Window) -> _Pending:
+        whole: Window | None = None
+        if self._beside is not None:
+            whole = self._beside.of(window)
+            window = self._beside.soften(window, whole)
         if self._encodes_first:
             flow = _encode(window, detect=self._tracker.detects)
             # Hearing an earlier window brings text; this only prepares for it.
-            return _Pending(window, encoding=self._submit(window, flow, ahead=_AHEAD))
-        pending = _Pending(window)
+            return _Pending(window, whole, encoding=self._submit(window, flow, ahead=_AHEAD))
+        pending = _Pending(window, whole)
         self._listen(pending, None, self._tracker.decide([]))
         return pending
 
@@ -264,14 +295,12 @@ class _Run:
             pending.listening = Future()
             pending.listening.set_result(passes_from_text(known.text))
             return
-        flow = listen(
-            pending.window,
-            encoded,
-            decision.language,
-            self._options,
-            self._previous,
-            word_times=self._engine.capabilities.word_times,
-        )
+        word_times = self._engine.capabilities.word_times
+        asked = (encoded, decision.language, self._options, self._previous)
+        if pending.whole is None:
+            flow = listen(pending.window, *asked, word_times=word_times)
+        else:
+            flow = listen_to_both(pending.window, pending.whole, *asked, word_times=word_times)
         pending.listening = self._submit(pending.window, flow)
 
     def _submit(self, window: Window, flow: Flow[T], *, ahead: float = 0.0) -> Future[T]:
@@ -305,6 +334,10 @@ class _Run:
         verdicts: list[Draft | Suppressed] = (
             self._guards.judge(drafts) if self._options.guards else list(drafts)
         )
+        silence = self._options.decoding.hallucination_silence_threshold
+        if silence is not None:
+            before = self._segments[-1].end if self._segments else 0.0
+            verdicts = withhold_in_silence(verdicts, silence, before, window.end)
         for verdict in verdicts:
             if isinstance(verdict, Suppressed):
                 self._suppressed.append(verdict)

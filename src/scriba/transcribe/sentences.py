@@ -43,8 +43,21 @@ def ends_sentence(text: str, language: str) -> bool:
     return not _ABBREVIATION.search(text)
 
 
-def merge_punctuation(words: Sequence[AlignedWord], language: str = "en") -> list[AlignedWord]:
-    """Punctuation goes to the word it belongs to and takes no time of its own."""
+def merge_punctuation(
+    words: Sequence[AlignedWord],
+    language: str = "en",
+    *,
+    prepended: str | None = None,
+    appended: str | None = None,
+) -> list[AlignedWord]:
+    """Punctuation goes to the word it belongs to and takes no time of its own.
+
+    ``prepended`` are signs that belong to the next word, ``appended`` to the one before; None is the usual
+    ones. Another sign is a word of its own where somebody said which are not.
+    """
+    free = appended is not None or prepended is not None
+    opens = PREPENDED if prepended is None else prepended
+    closes = APPENDED if appended is None else appended
     merged: list[AlignedWord] = []
     opening: AlignedWord | None = None
     closing_start: float | None = None
@@ -55,7 +68,7 @@ def merge_punctuation(words: Sequence[AlignedWord], language: str = "en") -> lis
         if (
             merged
             and opening is None
-            and all(character in APPENDED for character in mark)
+            and all(character in closes for character in mark)
             and word.text[:1] != " "
         ):
             last = merged[-1]
@@ -64,10 +77,12 @@ def merge_punctuation(words: Sequence[AlignedWord], language: str = "en") -> lis
             )
             closing_start = word.start
             continue
-        if all(character in PREPENDED for character in mark):
+        if all(character in opens for character in mark):
             opening = word if opening is None else _joined(opening, word)
             continue
-        if language not in SPACELESS_LANGUAGES and opening is None and merged and word.text[:1] != " ":
+        joins = language not in SPACELESS_LANGUAGES and opening is None and bool(merged)
+        alone = free and not any(character.isalnum() for character in mark)
+        if joins and not alone and word.text[:1] != " ":
             merged[-1] = _joined(merged[-1], word, end=word.end)  # the ".5" of "3.5"
             continue
         start = word.start

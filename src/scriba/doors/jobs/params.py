@@ -9,8 +9,15 @@ from typing import Any
 
 from scriba.domain.errors import InvalidOptionError, UnsupportedOptionError
 from scriba.domain.job import DEFAULT_PRIORITY, JobKind
-from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOptions, VadOptions
+from scriba.domain.options import (
+    DecodingOptions,
+    LanguagePolicy,
+    SeparationOptions,
+    TranscribeOptions,
+    VadOptions,
+)
 from scriba.domain.transcript import Task
+from scriba.doors import speakers
 from scriba.doors.errors import MalformedRequestError
 from scriba.doors.forms import boolean, integer, items, number, refuse_unknown, scalar, shown
 from scriba.doors.jobs.wire import JobForm
@@ -18,8 +25,15 @@ from scriba.doors.jobs.wire import JobForm
 Fields = Mapping[str, list[str]]
 
 FIELDS = frozenset(JobForm.model_fields) - {"file"}
-_LISTS = ("languages", "keywords")
-_VAD = ("threshold", "min_speech_duration_ms", "min_silence_duration_ms", "speech_pad_ms")
+_LISTS = ("languages", "keywords", *speakers.LISTS)
+_VAD = (
+    "threshold",
+    "min_speech_duration_ms",
+    "max_speech_duration_s",
+    "min_silence_duration_ms",
+    "speech_pad_ms",
+)
+_NUMBERS = ("threshold", "max_speech_duration_s")
 _OF_TRANSCRIPTIONS = frozenset(
     (
         "model",
@@ -33,6 +47,9 @@ _OF_TRANSCRIPTIONS = frozenset(
         "words",
         "vad_filter",
         "guards",
+        "separate",
+        *speakers.FIELDS,
+        *speakers.LISTS,
     )
 )
 
@@ -41,7 +58,7 @@ _OF_TRANSCRIPTIONS = frozenset(
 class JobRequest:
     """``media_id`` and ``url`` say where the recording is, if no file was sent."""
 
-    work: TranscribeOptions | VadOptions
+    work: TranscribeOptions | VadOptions | SeparationOptions
     media_id: str | None
     url: str | None
     priority: int
@@ -63,7 +80,7 @@ def parse_job(form: Fields, defaults: TranscribeOptions, *, has_file: bool) -> J
     vad = _vad(form, defaults.vad)
     priority = integer(form, "priority")
     return JobRequest(
-        work=_find_voice(form, vad) if kind == JobKind.VAD.value else _transcribe(form, defaults, vad),
+        work=_work(JobKind(kind), form, defaults, vad),
         media_id=media_id,
         url=url,
         priority=DEFAULT_PRIORITY if priority is None else priority,
@@ -97,11 +114,32 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _find_voice(form: Fields, vad: VadOptions) -> VadOptions:
+def _work(
+    kind: JobKind, form: Fields, defaults: TranscribeOptions, vad: VadOptions
+) -> TranscribeOptions | VadOptions | SeparationOptions:
+    if kind is JobKind.TRANSCRIPTION:
+        return _transcribe(form, defaults, vad)
+    others = _OF_TRANSCRIPTIONS | (frozenset(_VAD) if kind is JobKind.SEPARATION else {"separation_model"})
     for name in form:
-        if name.removesuffix("[]") in _OF_TRANSCRIPTIONS:
-            raise UnsupportedOptionError(f"{name} goes with kind transcription, not vad.", field=name)
-    return replace(vad, enabled=True)
+        if name.removesuffix("[]") in others:
+            right = "transcription or separation" if name == "separation_model" else "transcription"
+            right = "transcription or vad" if name in _VAD else right
+            raise UnsupportedOptionError(f"{name} goes with kind {right}, not {kind}.", field=name)
+    if kind is JobKind.VAD:
+        return replace(vad, enabled=True)
+    return replace(_separation(form, defaults.separation), keep=True)
+
+
+def _separation(form: Fields, default: SeparationOptions | None) -> SeparationOptions:
+    default = default or SeparationOptions()
+    return replace(default, model=scalar(form, "separation_model") or default.model)
+
+
+def _separation_before(form: Fields, default: SeparationOptions | None) -> SeparationOptions | None:
+    wanted = boolean(form, "separate")
+    if wanted is None:
+        wanted = default is not None or scalar(form, "separation_model") is not None
+    return _separation(form, default) if wanted else None
 
 
 def _transcribe(form: Fields, defaults: TranscribeOptions, vad: VadOptions) -> TranscribeOptions:
@@ -117,6 +155,8 @@ def _transcribe(form: Fields, defaults: TranscribeOptions, vad: VadOptions) -> T
         vad=vad if enabled is None else replace(vad, enabled=enabled),
         words=boolean(form, "words") or False,
         guards=defaults.guards if guards is None else guards,
+        separation=_separation_before(form, defaults.separation),
+        speakers=speakers.speaker_options(form),
     )
 
 
@@ -134,7 +174,7 @@ def _decoding(form: Fields, default: DecodingOptions) -> DecodingOptions:
 
 def _vad(form: Fields, default: VadOptions) -> VadOptions:
     changes: dict[str, Any] = {
-        name: number(form, name) if name == "threshold" else integer(form, name) for name in _VAD
+        name: number(form, name) if name in _NUMBERS else integer(form, name) for name in _VAD
     }
     return replace(default, **{name: value for name, value in changes.items() if value is not None})
 

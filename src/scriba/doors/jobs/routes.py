@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from scriba.domain.errors import InvalidOptionError, MediaTooLargeError
 from scriba.domain.job import Job, JobKind, JobState
 from scriba.domain.media import SAMPLE_RATE
+from scriba.domain.options import SeparationOptions, TranscribeOptions
+from scriba.domain.speakers import SpeakerTurn
 from scriba.doors.context import DoorContext
+from scriba.doors.downloads import download_headers
 from scriba.doors.forms import refuse_query, shown
 from scriba.doors.intake import keep_file, keep_url
 from scriba.doors.jobs.events import events_error, job_events
@@ -29,15 +34,17 @@ from scriba.doors.jobs.wire import (
 from scriba.doors.multipart import receive_form
 from scriba.doors.openai.wire import ErrorReply
 from scriba.doors.schema import error_responses, form_body
+from scriba.doors.speakers import FORM_BYTES
 from scriba.doors.sse import EventStream
 from scriba.formats.kinds import Format
 from scriba.formats.render import RenderOptions, render
+from scriba.formats.rttm import SPEECH, write_rttm
 from scriba.jobs.fetch import FetchLimits
 from scriba.jobs.service import JobService, Order
 from scriba.jobs.webhooks import WebhookMessage
 
 DOOR = "jobs"
-_LARGEST_JSON = 1_000_000
+_LARGEST_JSON = FORM_BYTES
 _KEY = "idempotency-key"
 _CONFLICT = error_responses(ErrorReply, 401, 404, 409)
 
@@ -138,8 +145,20 @@ def jobs_router(context: DoorContext, jobs: JobService, fetching: FetchLimits) -
         job_id: str,
         name: Annotated[str | None, Query(alias="format", description="A transcript's format.")] = None,
     ) -> Response:
-        """`format`: json, verbose_json, text, txt, srt, vtt, tsv, lrc, lrc_words."""
+        """`format`: json, verbose_json, text, txt, srt, vtt, tsv, lrc, lrc_words, rttm;
+        of voice activity json and rttm."""
         return await _result(jobs, await jobs.get(job_id, DOOR), name)
+
+    @router.get(
+        "/{job_id}/file",
+        summary="The files that a separation made",
+        response_class=Response,
+        responses=error_responses(ErrorReply, 401, 404, 409, 410),
+    )
+    async def show_file(job_id: str) -> Response:
+        """Voice and music as WAV files in a zip, for a while after the job has ended."""
+        file, blocks = await jobs.file(await jobs.get(job_id, DOOR))
+        return StreamingResponse(blocks, 200, download_headers(file.name, file.size), "application/zip")
 
     @router.get(
         "/{job_id}/webhooks",
@@ -170,7 +189,7 @@ async def _order(
     if kind == "application/json":
         asked = parse_job(fields_of_json(await _small_body(request)), context.defaults, has_file=False)
         return await _submit(context, jobs, fetching, request, asked, asked.media_id)
-    async with receive_form(request, context.uploads) as form:
+    async with receive_form(request, context.uploads, FORM_BYTES) as form:
         asked = parse_job(form.fields, context.defaults, has_file=form.file is not None)
         media_id = asked.media_id
         if form.file is not None:
@@ -186,6 +205,10 @@ async def _submit(
     asked: JobRequest,
     media_id: str | None,
 ) -> tuple[Job, bool]:
+    work = asked.work
+    separation = work.separation if isinstance(work, TranscribeOptions) else work
+    if context.separation is not None and isinstance(separation, SeparationOptions):
+        await asyncio.to_thread(context.separation.check, separation)
     if media_id is None:
         media_id = (await keep_url(jobs, asked.url or "", fetching, context.uploads)).id
     return await jobs.submit(
@@ -232,19 +255,37 @@ def _state(status: str | None) -> JobState | None:
 
 async def _result(jobs: JobService, job: Job, name: str | None) -> Response:
     if job.kind is JobKind.VAD:
+        return await _regions(jobs, job, name)
+    if job.kind is JobKind.SEPARATION:
         if name not in (None, "json"):
-            raise InvalidOptionError(
-                f"format of a job of the kind vad must be json, not {shown(name or '')}.", field="format"
-            )
-        regions: list[dict[str, Any]] = [
-            {"start": start / SAMPLE_RATE, "end": end / SAMPLE_RATE} for start, end in await jobs.regions(job)
-        ]
-        return JSONResponse({"regions": regions})
+            raise _wrong_format(job, "json", name or "")
+        vocal, instrumental = await jobs.separated(job)
+        return JSONResponse({"vocal_sha256": vocal, "instrumental_sha256": instrumental})
     kind = Format.JSON if name is None else Format.parse(name)
     transcript = await jobs.transcript(job)
     words = any(segment.words is not None for segment in transcript.segments)
     text = render(transcript, kind, options=RenderOptions(words=words))
     return Response(text, media_type=f"{kind.media_type}; charset=utf-8")
+
+
+async def _regions(jobs: JobService, job: Job, name: str | None) -> Response:
+    regions = [(start / SAMPLE_RATE, end / SAMPLE_RATE) for start, end in await jobs.regions(job)]
+    if name in (None, "json"):
+        return JSONResponse({"regions": [{"start": start, "end": end} for start, end in regions]})
+    if name == Format.RTTM.value:
+        media = None if job.media_id is None else await jobs.media.find(job.media_id)
+        lines = write_rttm(
+            (SpeakerTurn(start, end, SPEECH) for start, end in regions),
+            "recording" if media is None else Path(media.name).stem,
+        )
+        return Response("".join(lines), media_type=f"{Format.RTTM.media_type}; charset=utf-8")
+    raise _wrong_format(job, "json or rttm", name)
+
+
+def _wrong_format(job: Job, right: str, name: str | None) -> InvalidOptionError:
+    return InvalidOptionError(
+        f"format of a job of the kind {job.kind} must be {right}, not {shown(name or '')}.", field="format"
+    )
 
 
 def _webhook(message: WebhookMessage) -> WebhookBody:

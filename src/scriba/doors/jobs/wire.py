@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from scriba.domain.job import Job
+from scriba.domain.job import Job, JobKind, JobState
 
 
 class JobForm(BaseModel):
@@ -16,7 +16,9 @@ class JobForm(BaseModel):
     file: bytes | None = Field(None, description="The recording.", json_schema_extra={"format": "binary"})
     media_id: str | None = Field(None, description="A recording that an earlier job or upload has stored.")
     url: str | None = Field(None, description="Where the server fetches the recording; `http` or `https`.")
-    kind: Literal["transcription", "vad"] = Field("transcription", description="What is done with it.")
+    kind: Literal["transcription", "vad", "separation"] = Field(
+        "transcription", description="What is done with it."
+    )
     model: str | None = Field(None, description="Name of the model; left out, the server's default.")
     task: Literal["transcribe", "translate"] = Field("transcribe", description="Translation is to English.")
     language: str | None = Field(None, description="Code or English name; left out, it is detected.")
@@ -26,12 +28,26 @@ class JobForm(BaseModel):
     temperature: float | None = Field(None, ge=0, le=1, description="0 rises by itself when a text fails.")
     beam_size: int | None = Field(None, ge=1, description="Width of the search.")
     words: bool = Field(False, description="With the time of every word.")
+    diarize: bool | None = Field(None, description="Tell who speaks.")
+    num_speakers: int | None = Field(None, ge=1, le=64, description="How many speakers there are.")
+    min_speakers: int | None = Field(None, ge=1, le=64, description="At least so many.")
+    max_speakers: int | None = Field(None, ge=1, le=64, description="At most so many.")
+    speaker_channels: bool | None = Field(None, description="Every channel of the recording is a speaker.")
+    known_speaker_names: list[str] = Field(
+        [], description="Names of speakers whose voices are sent, up to 4."
+    )
+    known_speaker_references: list[str] = Field(
+        [], description="For each name a recording of the voice, 2 to 10 s, as a data URL in base64."
+    )
     vad_filter: bool | None = Field(None, description="Listen only to what sounds like speech.")
     guards: bool | None = Field(None, description="Withhold text that nobody said.")
     threshold: float | None = Field(None, ge=0, le=1, description="Probability above which sound is speech.")
     min_speech_duration_ms: int | None = Field(None, ge=0, description="Shorter speech is left out.")
     min_silence_duration_ms: int | None = Field(None, ge=0, description="So much silence ends speech.")
     speech_pad_ms: int | None = Field(None, ge=0, description="Sound kept on both sides of speech.")
+    max_speech_duration_s: float | None = Field(None, gt=0, description="Longer speech is cut.")
+    separate: bool | None = Field(None, description="Part voice from music first, and listen to the voice.")
+    separation_model: str | None = Field(None, description="What parts them; left out, the server's default.")
     priority: int = Field(0, ge=-100, le=100, description="Higher goes first.")
     webhook_url: str | None = Field(None, description="Told when the job has ended, signed.")
 
@@ -54,6 +70,7 @@ class Links(BaseModel):
     self: str
     events: str
     result: str
+    file: str | None
 
 
 class JobBody(BaseModel):
@@ -170,5 +187,14 @@ def job_body(job: Job, base: str, position: int | None = None) -> JobBody:
         audio_duration=job.audio_duration,
         processing_seconds=None if job.processing_seconds is None else round(job.processing_seconds, 3),
         error=None if job.error is None else JobError(code=job.error_code or "", message=job.error),
-        links=Links(self=own, events=f"{own}/events", result=f"{own}/result"),
+        links=Links(
+            self=own,
+            events=f"{own}/events",
+            result=f"{own}/result",
+            file=f"{own}/file" if _has_file(job) else None,
+        ),
     )
+
+
+def _has_file(job: Job) -> bool:
+    return job.kind is JobKind.SEPARATION and job.state is JobState.COMPLETED

@@ -17,6 +17,7 @@ from scriba.doors.openai.form import TranscriptionForm, TranslationForm
 from scriba.doors.openai.params import AudioRequest, parse_request
 from scriba.doors.openai.streaming import stream_error, stream_events
 from scriba.doors.schema import form_body
+from scriba.doors.speakers import FORM_BYTES
 from scriba.doors.sse import EventStream
 from scriba.doors.watch import run_while_wanted
 from scriba.formats.json_text import verbose_json_body
@@ -32,7 +33,7 @@ def audio_router(context: DoorContext) -> APIRouter:
     @router.post(
         "/transcriptions",
         summary="Transcribe a recording in the language it is spoken in",
-        response_model=wire.Transcription | wire.VerboseTranscription,
+        response_model=wire.Transcription | wire.VerboseTranscription | wire.DiarizedTranscription,
         responses={200: transcription_answers(), **AUDIO_ERRORS},
         openapi_extra=form_body(TranscriptionForm, {"response_format": "json"}),
     )
@@ -57,7 +58,7 @@ def audio_router(context: DoorContext) -> APIRouter:
 async def _answer(context: DoorContext, request: Request, task: Task) -> Response:
     async with AsyncExitStack() as resources:
         place = resources.enter_context(context.admission.place())
-        form = await resources.enter_async_context(receive_form(request, context.uploads))
+        form = await resources.enter_async_context(receive_form(request, context.uploads, FORM_BYTES))
         asked = parse_request(form.fields, task, context.defaults)
         file = form.require_file()
         if not asked.stream:
@@ -65,7 +66,7 @@ async def _answer(context: DoorContext, request: Request, task: Task) -> Respons
             return await run_while_wanted(request.receive, context.stopping, work)
         # The stream outlives this function, and takes the file and the place with it.
         return EventStream(
-            stream_events(context, request, place, file, asked.options),
+            stream_events(context, request, place, file, asked),
             resources=resources.pop_all(),
             stopping=context.stopping,
             ping_seconds=context.ping_seconds,
@@ -88,6 +89,8 @@ def _render(transcript: Transcript, asked: AudioRequest) -> Response:
             return JSONResponse(replies.translation(transcript).model_dump())
         case "json":
             return JSONResponse(replies.transcription(transcript).model_dump())
+        case "diarized_json":
+            return JSONResponse(replies.diarized(transcript).model_dump())
         case "verbose_json":
             return JSONResponse(verbose_json_body(transcript, segments=asked.segments, words=asked.words))
         case name:

@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 RESPONSE_FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
+DIARIZED = "diarized_json"
+"""Of transcriptions alone."""
 
 
 class TranslationForm(BaseModel):
@@ -68,6 +70,24 @@ class TranscriptionForm(TranslationForm):
         None,
         description="Language spoken: ISO 639-1 or 639-3 code, or English name. Left out, it is detected.",
     )
+    response_format: Literal["json", "text", "srt", "verbose_json", "vtt", "diarized_json"] = Field(  # type: ignore[assignment]
+        "json", description="Form of the answer; `diarized_json` says who speaks."
+    )
+    diarize: bool | None = Field(None, description="Addition: tell who speaks in the other formats, too.")
+    num_speakers: int | None = Field(None, ge=1, le=64, description="Addition: how many speakers there are.")
+    min_speakers: int | None = Field(None, ge=1, le=64, description="Addition: at least so many speakers.")
+    max_speakers: int | None = Field(None, ge=1, le=64, description="Addition: at most so many speakers.")
+    speaker_channels: bool | None = Field(
+        None, description="Addition: every channel of the recording is a speaker."
+    )
+    known_speaker_names: list[str] = Field(
+        [], alias="known_speaker_names[]", description="Names of speakers whose voices are sent, up to 4."
+    )
+    known_speaker_references: list[str] = Field(
+        [],
+        alias="known_speaker_references[]",
+        description="For each name a recording of the voice, 2 to 10 s, as a data URL in base64.",
+    )
     languages: list[str] = Field(
         [], alias="languages[]", description="Languages that may be spoken; detection chooses among them."
     )
@@ -82,5 +102,6 @@ class TranscriptionForm(TranslationForm):
     stream: bool = Field(
         False,
         description="Answer with server-sent events: `transcript.text.delta` for each segment as soon as it "
-        "is known, then `transcript.text.done`. Goes with the response formats `json` and `text`.",
+        "is known, then `transcript.text.done`. Goes with the response formats `json`, `text` "
+        "and `diarized_json`, which adds `transcript.text.segment`.",
     )

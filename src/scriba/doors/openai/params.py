@@ -11,7 +11,8 @@ from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOpt
 from scriba.domain.transcript import Task
 from scriba.doors.forms import boolean, integer, items, number, refuse_unknown, scalar, shown
 from scriba.doors.openai.chunking import chunking_keys, parse_chunking
-from scriba.doors.openai.form import RESPONSE_FORMATS, TranscriptionForm, TranslationForm
+from scriba.doors.openai.form import DIARIZED, RESPONSE_FORMATS, TranscriptionForm, TranslationForm
+from scriba.doors.speakers import speaker_options
 from scriba.formats.rules import LineRules
 
 T = TypeVar("T")
@@ -20,11 +21,9 @@ Fields = Mapping[str, list[str]]
 _FORMS = {Task.TRANSCRIBE: TranscriptionForm, Task.TRANSLATE: TranslationForm}
 _RULES = tuple(rule.name for rule in fields(LineRules))
 _SUBTITLES = ("srt", "vtt")
-_STREAMED = ("json", "text")
+_STREAMED = ("json", "text", DIARIZED)
 _NOT_HONOURED = {
     "include": "This server gives no log probabilities of tokens.",
-    "known_speaker_names": "This server does not tell speakers apart.",
-    "known_speaker_references": "This server does not tell speakers apart.",
 }
 
 
@@ -49,13 +48,14 @@ def parse_request(form: Fields, task: Task, defaults: TranscribeOptions) -> Audi
     """
     form = {name: values for name, values in form.items() if name == "file" or any(map(str.strip, values))}
     _refuse(form, task)
-    response_format = _response_format(form)
+    response_format = _response_format(form, task)
     rules = _rules(form, response_format)
     segments, words = _granularities(form, response_format)
     stream = boolean(form, "stream") or False
     if stream and response_format not in _STREAMED:
         raise UnsupportedOptionError(
-            f"stream goes with response_format json or text, not {response_format}.", field="stream"
+            f"stream goes with response_format json, text or diarized_json, not {response_format}.",
+            field="stream",
         )
     options = TranscribeOptions(
         model=scalar(form, "model"),
@@ -65,6 +65,7 @@ def parse_request(form: Fields, task: Task, defaults: TranscribeOptions) -> Audi
         vad=_vad(form, defaults.vad),
         words=words or (rules is not None and rules.needs_words),
         guards=_or(boolean(form, "guards"), defaults.guards),
+        speakers=speaker_options(form, asked=response_format == DIARIZED),
     )
     return AudioRequest(options, response_format, rules, segments, words, stream)
 
@@ -80,18 +81,14 @@ def _refuse(form: Fields, task: Task) -> None:
     refuse_unknown({name: None for name in form if name not in chunking_keys(form)}, known | bare)
 
 
-def _response_format(form: Fields) -> str:
+def _response_format(form: Fields, task: Task) -> str:
     text = scalar(form, "response_format")
     if text is None:
         return "json"
-    if text == "diarized_json":
-        raise UnsupportedOptionError(
-            "response_format diarized_json is not supported: this server does not tell speakers apart.",
-            field="response_format",
-        )
-    if text not in RESPONSE_FORMATS:
+    formats = (*RESPONSE_FORMATS, DIARIZED) if task is Task.TRANSCRIBE else RESPONSE_FORMATS
+    if text not in formats:
         raise InvalidOptionError(
-            f"response_format must be one of {', '.join(RESPONSE_FORMATS)}, not {shown(text)}.",
+            f"response_format must be one of {', '.join(formats)}, not {shown(text)}.",
             field="response_format",
         )
     return text

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 
-from scriba.domain.transcript import Transcript
+from scriba.domain.transcript import Segment, Transcript
 from scriba.doors.openai import wire
 from scriba.formats.json_text import usage_body
 
 AUDIO_TOKENS_A_SECOND = 50
 """Positions of Whisper's encoder: 1500 for 30 s."""
+_NUMBERED = re.compile(r"^SPEAKER_\d{2,}$")
+"""What a speaker without a name is called elsewhere."""
 
 
 def transcription(transcript: Transcript) -> wire.Transcription:
@@ -22,6 +25,47 @@ def transcription(transcript: Transcript) -> wire.Transcription:
 
 def translation(transcript: Transcript) -> wire.Translation:
     return wire.Translation(text=transcript.text)
+
+
+class Letters:
+    """Speakers as OpenAI names them: by their name where they have one, else A, B and on in order."""
+
+    def __init__(self) -> None:
+        self._letters: dict[str, str] = {}
+
+    def __call__(self, speaker: str | None) -> str:
+        name = speaker or ""
+        if name and not _NUMBERED.match(name):
+            return name
+        if name not in self._letters:
+            self._letters[name] = _letter(len(self._letters))
+        return self._letters[name]
+
+
+def _letter(number: int) -> str:
+    """A to Z, then AA and on."""
+    before, last = divmod(number, 26)
+    return (_letter(before - 1) if before else "") + chr(ord("A") + last)
+
+
+def diarized_segment(segment: Segment, speaker: str) -> wire.DiarizedSegment:
+    return wire.DiarizedSegment(
+        id=f"seg_{segment.id:03d}",
+        start=round(segment.start, 3),
+        end=round(segment.end, 3),
+        text=segment.text,
+        speaker=speaker,
+    )
+
+
+def diarized(transcript: Transcript) -> wire.DiarizedTranscription:
+    letters = Letters()
+    return wire.DiarizedTranscription(
+        duration=round(transcript.duration, 3),
+        text=transcript.text,
+        segments=[diarized_segment(one, letters(one.speaker)) for one in transcript.segments],
+        usage=wire.UsageDuration(**usage_body(transcript)),
+    )
 
 
 def done(transcript: Transcript) -> wire.TextDone:

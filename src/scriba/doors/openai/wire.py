@@ -65,12 +65,13 @@ class Translation(BaseModel):
 
 
 class Word(BaseModel):
-    """Times are seconds from the start. ``probability`` is an addition to OpenAI's shape."""
+    """Times are seconds from the start. ``probability`` and ``speaker`` are additions to OpenAI's."""
 
     word: str
     start: float
     end: float
     probability: float
+    speaker: str | None = None
 
 
 class Segment(BaseModel):
@@ -91,6 +92,27 @@ class Segment(BaseModel):
     no_speech_prob: float
     language: str
     speaker: str | None = None
+
+
+class DiarizedSegment(BaseModel):
+    """A stretch of one speaker: an item of ``diarized_json``, and an event of its stream."""
+
+    type: Literal["transcript.text.segment"] = "transcript.text.segment"
+    id: str
+    start: float
+    end: float
+    text: str
+    speaker: str = Field(description="A known speaker's name, else a capital letter.")
+
+
+class DiarizedTranscription(BaseModel):
+    """``response_format=diarized_json``."""
+
+    task: Literal["transcribe"] = "transcribe"
+    duration: float
+    text: str
+    segments: list[DiarizedSegment]
+    usage: UsageDuration
 
 
 class Withheld(BaseModel):
@@ -130,6 +152,7 @@ class TextDelta(BaseModel):
 
     type: Literal["transcript.text.delta"] = "transcript.text.delta"
     delta: str
+    segment_id: str | None = Field(None, exclude_if=lambda value: value is None)
 
 
 class TextDone(BaseModel):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scriba.domain.errors import InvalidOptionError
+from scriba.domain.options import MAX_SEGMENT
 from scriba.doors.forms import shown
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
@@ -112,7 +113,7 @@ WHISPER: Mapping[str, Field] = {
     "prepend_punctuations": Field("str", nullable=True),
     "append_punctuations": Field("str", nullable=True),
     "max_new_tokens": Field("int", 1, nullable=True),
-    "chunk_length": Field("int", 1, nullable=True),
+    "chunk_length": Field("int", 1, 30, nullable=True),
     "hallucination_silence_threshold": Field("float", 0, nullable=True),
     "hotwords": Field("str", nullable=True),
     "language_detection_threshold": Field("float", 0, 1, nullable=True),
@@ -132,9 +133,9 @@ VAD: Mapping[str, Field] = {
 
 MUSIC: Mapping[str, Field] = {
     "is_separate_bgm": Field("bool"),
-    "uvr_model_size": Field("str"),
+    "uvr_model_size": Field("str", nullable=True),
     "uvr_device": Field("str"),
-    "segment_size": Field("int", 1),
+    "segment_size": Field("int", 1, MAX_SEGMENT),
     "save_file": Field("bool"),
 }
 

@@ -7,12 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scriba.domain.errors import UnsupportedOptionError
+from scriba.domain.errors import InvalidOptionError, UnsupportedOptionError
 from scriba.domain.language import normalise_language
-from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOptions, VadOptions
+from scriba.domain.options import (
+    DEVICES,
+    DecodingOptions,
+    LanguagePolicy,
+    SeparationOptions,
+    TranscribeOptions,
+    VadOptions,
+)
+from scriba.domain.speakers import SpeakerOptions
 from scriba.domain.transcript import Task
-from scriba.doors.forms import refuse_unknown
-from scriba.doors.tasks.fields import TRANSCRIPTION, VAD, Field
+from scriba.doors.forms import refuse_unknown, shown
+from scriba.doors.tasks.fields import MUSIC, TRANSCRIPTION, VAD, Field
 
 Fields = Mapping[str, list[str]]
 
@@ -35,29 +43,32 @@ _AS_THEY_ARE = (
     "max_initial_timestamp",
     "max_new_tokens",
     "hotwords",
+    "hallucination_silence_threshold",
 )
-_PREPENDED = "\"'“¿([{-"
-_APPENDED = "\"'.。,，!！?？:：”)]}、"
-"""faster-whisper's defaults; which sign belongs to which word is not a request's to say here."""
+_USUAL = {
+    "prepend_punctuations": "\"'“¿([{-",
+    "append_punctuations": "\"'.。,，!！?？:：”)]}、",
+}
+"""What clients send who want nothing special: the usual signs, of which this server knows a few more."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
     """What a request may ask for only as it is: set when the server starts.
 
-    ``unloads`` says that idle models leave memory; ``together`` how many sequences are decoded at once.
+    ``unloads`` says that idle models leave memory.
     """
 
     compute_type: str = "auto"
     unloads: bool = True
-    together: int = 10
+    speaker_devices: tuple[str, ...] = ("cpu",)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRequest:
     """``params`` are the parameters as they were sent, without secrets, as JSON."""
 
-    work: TranscribeOptions | VadOptions
+    work: TranscribeOptions | VadOptions | SeparationOptions
     params: str
 
 
@@ -83,6 +94,10 @@ def parse_transcription(fields: Fields, defaults: TranscribeOptions, facts: Serv
             vad=_vad(sent, defaults.vad),
             words=bool(sent.get("word_timestamps", defaults.words)),
             guards=defaults.guards,
+            chunk_length=sent.get("chunk_length", defaults.chunk_length),
+            batch_size=sent.get("batch_size", defaults.batch_size),
+            separation=_separation_before(sent, defaults.separation),
+            speakers=SpeakerOptions() if sent.get("is_diarize") else None,
         ),
         _params(sent),
     )
@@ -96,6 +111,47 @@ def parse_vad(fields: Fields, defaults: VadOptions) -> TaskRequest:
             "vad_filter is false, but this task is nothing else.", field="vad_filter"
         )
     return TaskRequest(replace(_vad(sent, defaults), enabled=True), _params(sent))
+
+
+def parse_separation(fields: Fields, defaults: SeparationOptions | None) -> TaskRequest:
+    """As ``parse_transcription``, for the parameters of music separation."""
+    sent = _parse(fields, MUSIC)
+    if sent.get("is_separate_bgm") is False:
+        raise UnsupportedOptionError(
+            "is_separate_bgm is false, but this task is nothing else.", field="is_separate_bgm"
+        )
+    # With or without save_file: the files are what this task is for.
+    return TaskRequest(replace(_separation(sent, defaults), keep=True), _params(sent))
+
+
+def _separation_before(
+    sent: Mapping[str, Any], default: SeparationOptions | None
+) -> SeparationOptions | None:
+    options = _separation(sent, default)
+    if sent.get("is_separate_bgm", default is not None):
+        return options
+    if options.keep:
+        raise UnsupportedOptionError(
+            "save_file keeps what is_separate_bgm separates; send is_separate_bgm=true with it.",
+            field="save_file",
+        )
+    return None
+
+
+def _separation(sent: Mapping[str, Any], default: SeparationOptions | None) -> SeparationOptions:
+    default = default or SeparationOptions()
+    device = sent.get("uvr_device", default.device).strip().lower()
+    if device not in DEVICES:
+        raise InvalidOptionError(
+            f"uvr_device must be one of {', '.join(DEVICES)}, not {shown(device)}.", field="uvr_device"
+        )
+    return replace(
+        default,
+        model=sent.get("uvr_model_size") or default.model,
+        segment_size=sent.get("segment_size", default.segment_size),
+        device=device,
+        keep=sent.get("save_file", default.keep),
+    )
 
 
 def _parse(fields: Fields, known: Mapping[str, Field]) -> dict[str, Any]:
@@ -127,6 +183,9 @@ def _decoding(sent: Mapping[str, Any], default: DecodingOptions) -> DecodingOpti
         changes["temperatures"] = (sent["temperature"],)
     if "suppress_tokens" in sent:
         changes["suppress_tokens"] = tuple(sent["suppress_tokens"])
+    for name, usual in _USUAL.items():
+        if sent.get(name) is not None and sent[name] != usual:
+            changes[name] = sent[name]
     return replace(default, **changes)
 
 
@@ -137,9 +196,10 @@ def _vad(sent: Mapping[str, Any], default: VadOptions) -> VadOptions:
 
 def _refuse_what_cannot_be(sent: Mapping[str, Any], facts: ServerFacts) -> None:
     reasons = {
-        "is_separate_bgm": (not sent.get("is_separate_bgm"), "This server does not separate music yet."),
-        "save_file": (not sent.get("save_file"), "This server does not separate music yet."),
-        "is_diarize": (not sent.get("is_diarize"), "This server does not tell speakers apart yet."),
+        "diarization_device": (
+            sent.get("diarization_device") in (*facts.speaker_devices, "auto", ""),
+            f"This server tells speakers apart on {' or '.join(facts.speaker_devices)}.",
+        ),
         "compute_type": (
             sent.get("compute_type") in (facts.compute_type, "auto", "default"),
             f"This server computes in {facts.compute_type}; that is set when it starts.",
@@ -147,23 +207,6 @@ def _refuse_what_cannot_be(sent: Mapping[str, Any], facts: ServerFacts) -> None:
         "enable_offload": (
             sent.get("enable_offload") is facts.unloads,
             "Whether idle models leave memory is set when the server starts.",
-        ),
-        "batch_size": (
-            sent.get("batch_size", 0) >= facts.together,
-            f"This server decodes up to {facts.together} sequences together; that is set when it starts.",
-        ),
-        "chunk_length": (sent.get("chunk_length") in (None, 30), "Whisper's window is 30 seconds."),
-        "hallucination_silence_threshold": (
-            sent.get("hallucination_silence_threshold") is None,
-            "This server withholds invented text by other means.",
-        ),
-        "prepend_punctuations": (
-            sent.get("prepend_punctuations") in (None, _PREPENDED),
-            "Which signs belong to the next word is not a request's to say here.",
-        ),
-        "append_punctuations": (
-            sent.get("append_punctuations") in (None, _APPENDED),
-            "Which signs belong to the word before is not a request's to say here.",
         ),
     }
     for name, (honoured, reason) in reasons.items():

@@ -7,7 +7,7 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from scriba.domain.errors import (
     ConflictError,
@@ -17,13 +17,21 @@ from scriba.domain.errors import (
     UnsupportedOptionError,
 )
 from scriba.domain.job import Job, JobKind, JobState
+from scriba.domain.options import SeparationOptions, TranscribeOptions
 from scriba.doors.context import DoorContext
-from scriba.doors.errors import NotBuiltError
+from scriba.doors.downloads import download_headers
 from scriba.doors.intake import keep_file
 from scriba.doors.multipart import receive_form
 from scriba.doors.schema import error_responses
-from scriba.doors.tasks.fields import TRANSCRIPTION, VAD, Field
-from scriba.doors.tasks.params import ServerFacts, TaskRequest, merge, parse_transcription, parse_vad
+from scriba.doors.tasks.fields import MUSIC, TRANSCRIPTION, VAD, Field
+from scriba.doors.tasks.params import (
+    ServerFacts,
+    TaskRequest,
+    merge,
+    parse_separation,
+    parse_transcription,
+    parse_vad,
+)
 from scriba.doors.tasks.wire import (
     Deleted,
     Detail,
@@ -51,6 +59,7 @@ def tasks_router(context: DoorContext, jobs: JobService, facts: ServerFacts, *, 
                 query = {name: request.query_params.getlist(name) for name in request.query_params}
                 try:
                     asked = _parse(kind, merge(query, form.fields), context, facts)
+                    await _check(asked, context)
                     form.require_file()
                 except (InvalidOptionError, UnsupportedOptionError) as error:
                     return _unprocessable(error, in_query=error.field in query)
@@ -86,10 +95,17 @@ def tasks_router(context: DoorContext, jobs: JobService, facts: ServerFacts, *, 
         return await order(request, JobKind.VAD, "VAD task has queued")
 
     @router.post("/bgm-separation/", status_code=201, include_in_schema=False)
-    @router.post("/bgm-separation", summary="Not served yet", responses=error_responses(Detail, 501))
-    async def separation() -> Response:
-        """Parting voice from music is not served yet: 501."""
-        raise NotBuiltError("This server does not separate music yet.")
+    @router.post(
+        "/bgm-separation",
+        status_code=201,
+        response_model=Queued,
+        summary="Queue parting voice from music",
+        responses=error_responses(Detail, 400, 408, 413, 415, 422, 503, 507),
+        openapi_extra=_form(MUSIC),
+    )
+    async def separation(request: Request) -> Response:
+        """The result are the hashes of two WAV files; `GET /task/file/{identifier}` has them as a zip."""
+        return await order(request, JobKind.SEPARATION, "BGM Separation task has queued")
 
     @router.get("/task/all", summary="All tasks, newest first")
     async def all_tasks(
@@ -106,10 +122,12 @@ def tasks_router(context: DoorContext, jobs: JobService, facts: ServerFacts, *, 
         responses=error_responses(Detail, 404, 409, 410),
     )
     async def task_file(identifier: str) -> Response:
+        """The separated WAV files as a zip, for a while after the task has ended."""
         job = await _find(jobs, identifier)
         if not job.state.finished:
             raise ConflictError("The task has not ended yet.")
-        raise NotFoundError("This task has no files: its result is in the task itself.")
+        file, blocks = await jobs.file(job)
+        return StreamingResponse(blocks, 200, download_headers(file.name, file.size), "application/zip")
 
     @router.get("/task/{identifier}", summary="One task", responses=error_responses(Detail, 404))
     async def task(identifier: str) -> TaskBody:
@@ -131,7 +149,17 @@ def _parse(
 ) -> TaskRequest:
     if kind is JobKind.VAD:
         return parse_vad(fields, context.defaults.vad)
+    if kind is JobKind.SEPARATION:
+        return parse_separation(fields, context.defaults.separation)
     return parse_transcription(fields, context.defaults, facts)
+
+
+async def _check(asked: TaskRequest, context: DoorContext) -> None:
+    """What only the machine knows: whether the models are here."""
+    work = asked.work
+    separation = work.separation if isinstance(work, TranscribeOptions) else work
+    if context.separation is not None and isinstance(separation, SeparationOptions):
+        await asyncio.to_thread(context.separation.check, separation, "uvr_model_size", "uvr_device")
 
 
 async def _find(jobs: JobService, identifier: str) -> Job:
@@ -152,6 +180,9 @@ async def _result(jobs: JobService, job: Job) -> Any:
     try:
         if job.kind is JobKind.VAD:
             return [{"start": start, "end": end} for start, end in await jobs.regions(job)]
+        if job.kind is JobKind.SEPARATION:
+            vocal, instrumental = await jobs.separated(job)
+            return {"instrumental_hash": instrumental, "vocal_hash": vocal}
         return [segment_body(segment) for segment in (await jobs.transcript(job)).segments]
     except GoneError:
         return None  # the task stays when its result has expired

@@ -18,7 +18,11 @@ STATUSES = {
     JobState.FAILED: "FAILED",
     JobState.CANCELLED: "CANCELLED",
 }
-TYPES = {JobKind.TRANSCRIPTION: "transcription", JobKind.VAD: "vad"}
+TYPES = {
+    JobKind.TRANSCRIPTION: "transcription",
+    JobKind.VAD: "vad",
+    JobKind.SEPARATION: "bgm_separation",
+}
 
 
 class Queued(BaseModel):
@@ -71,7 +75,7 @@ def task_body(
         identifier=job.id,
         status=status_of(job, lower=lower),
         task_type=TYPES[job.kind],
-        result_type="json",
+        result_type="filepath" if job.kind is JobKind.SEPARATION else "json",
         result=result,
         task_params=params,
         error=job.error if job.state.finished else None,
@@ -108,6 +112,7 @@ def segment_body(segment: Segment) -> dict[str, Any]:
                 "word": word.text,
                 "probability": round(word.probability, 6),
             }
+            | ({} if word.speaker is None else {"speaker": word.speaker})
             for word in segment.words
         ],
     }

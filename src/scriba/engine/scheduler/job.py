@@ -57,7 +57,8 @@ class Job:
     """``due`` orders the queue: the time of submission plus what its class may be made to wait."""
 
     flow: Flow[Any]
-    engine: Engine
+    engine: Engine | None
+    """None for flows of calls alone."""
     priority: Priority
     cancel: CancelToken
     due: float

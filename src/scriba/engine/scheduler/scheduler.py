@@ -19,7 +19,7 @@ from scriba.engine.port import Engine
 from scriba.engine.scheduler.job import Job, Priority, State
 from scriba.engine.scheduler.waiting import ALLOWANCE, Waiting
 from scriba.engine.scheduler.waits import Load, Waits
-from scriba.engine.steps import Flow, company, perform
+from scriba.engine.steps import Call, Flow, company, perform
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -97,7 +97,7 @@ class Scheduler:
     def submit(
         self,
         flow: Flow[T],
-        engine: Engine,
+        engine: Engine | None,
         *,
         priority: Priority = Priority.INTERACTIVE,
         cancel: CancelToken | None = None,
@@ -138,6 +138,25 @@ class Scheduler:
                 self._waiting.add(job, now)
                 self._condition.notify()
         return cast("Future[T]", job.future)
+
+    def call(
+        self,
+        work: Callable[[], T],
+        *,
+        priority: Priority = Priority.INTERACTIVE,
+        cancel: CancelToken | None = None,
+        ahead: float = 0.0,
+    ) -> Future[T]:
+        """Have inference of another kind done in its turn; ``work`` takes a fraction of a second.
+
+        Raises: as ``submit``.
+        """
+
+        def flow() -> Flow[T]:
+            result: T = yield Call(work)
+            return result
+
+        return self.submit(flow(), None, priority=priority, cancel=cancel, ahead=ahead)
 
     def close(self, *, timeout: float | None = None) -> None:
         """Cancel what waits, let running steps end, and stop; ``timeout`` bounds the wait in seconds."""

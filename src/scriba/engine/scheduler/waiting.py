@@ -99,7 +99,7 @@ class Waiting:
 
     def _group(self, job: Job, ordered: Sequence[Job], running: Sequence[Priority]) -> list[Job]:
         """The job and those that may be decoded with it, no more than its share of the free workers."""
-        if job.key is None or not isinstance(job.step, Decode):
+        if job.key is None or job.engine is None or not isinstance(job.step, Decode):
             return [job]
         company = [own for own in ordered if own.key == job.key and own.engine is job.engine]
         company.remove(job)
@@ -115,7 +115,7 @@ class Waiting:
         return max(1, min(most, self.max_rows // rows) if self.max_rows else most)
 
     def _ripe(self, job: Job, group: Sequence[Job], now: float) -> bool:
-        full = isinstance(job.step, Decode) and len(group) >= self.most_windows(
-            job.engine, job.step.request.rows
-        )
+        if job.engine is None or not isinstance(job.step, Decode):
+            return True
+        full = len(group) >= self.most_windows(job.engine, job.step.request.rows)
         return full or now - job.since >= job.patience

@@ -37,7 +37,8 @@ _STORAGES: Mapping[str, str] = {
     "ByteStorage": "u1",
     "BoolStorage": "?",
 }
-_KEY = re.compile(r"^\d{1,9}$")
+_KEY = re.compile(r"^\d{1,20}$")
+"""Numbers; early versions wrote addresses."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Voice from music: what was said apart from what else sounds."""
