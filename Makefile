@@ -45,11 +45,10 @@ bench: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure speed against faster-whi
 bench-live: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure live streams; ARGS="--quick" for minutes
 	@$(BIN)/python -m benchmarks.live $(ARGS)
 
-bench-voices: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure who speaks when; ARGS="FOLDER" for recordings with RTTMs
+bench-voices: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure speakers, separation, voice activity; ARGS="FOLDER"
 	@$(BIN)/python -m benchmarks.voices_speakers $(ARGS)
-
-bench-jobs: $(STAMPS)/scriba $(STAMPS)/dev ## Measure queues, histories and uploads; ARGS="--quick" for a minute
-	@$(BIN)/python -m benchmarks.jobs $(ARGS)
+	@$(BIN)/python -m benchmarks.voices_separation $(ARGS)
+	@$(BIN)/python -m benchmarks.voices_activity $(ARGS)
 
 lock: $(STAMPS)/uv ## Write requirements/*.txt again from pyproject.toml
 	@$(BIN)/python scripts/locks.py write $(VENV)/uv/bin/uv

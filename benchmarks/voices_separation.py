@@ -1,8 +1,9 @@
 """Voice from music: how much clearer, and what it does to the words.
 
-    python -m benchmarks.voices_separation [SPEECH] [--music FOLDER] [--model NAME] [--clips N] [--against NAME]
+    python -m benchmarks.voices_separation [SPEECH] [--music FOLDER] [--model NAME] [--clips N]
+        [--against MODEL]
 
-``SPEECH`` is a folder as ``../shared/speech`` is: clips of speech over music whose clean speech lies beside
+``SPEECH`` is a folder like ``../shared/speech``: clips of speech over music whose clean speech lies beside
 them, music and noise without speech, and readings. ``--music`` is a folder of further music to lay under
 readings. ``--against`` compares with another separation model, where it is installed (``htdemucs``: for
 comparison only), on the clips with speech over music.
@@ -101,7 +102,7 @@ def voice_of(process: SeparationProcess, sound: Samples, model: str) -> tuple[Sa
     with process.separate(_wav(sound), SeparationOptions(model), for_speech=True) as work:
         for _ in work.steps(CancelToken()):
             pass
-        with wave.open(work.parts.voice) as file:
+        with wave.open(work.parts.voice, "rb") as file:
             raw = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     voice: Samples = raw.astype(np.float32) / np.float32(32767)
     return voice, time.perf_counter() - started

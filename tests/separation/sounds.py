@@ -67,8 +67,9 @@ def wav_bytes(samples: NDArray[np.float32], rate: int = RATE) -> bytes:
 def read_wav(data: bytes) -> tuple[NDArray[np.float32], int]:
     """Samples of shape (channels, samples), and their rate."""
     with wave.open(io.BytesIO(data)) as file:
-        raw = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32767
-        return raw.reshape(-1, file.getnchannels()).T, file.getframerate()
+        raw = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32)
+        samples: NDArray[np.float32] = (raw / np.float32(32767)).reshape(-1, file.getnchannels()).T
+        return samples, int(file.getframerate())
 
 
 def write_mdx(path: Path, *, bins: int, frames: int | str = 256, share: float = 0.5) -> Path:

@@ -8,7 +8,9 @@ from typing import cast
 import pytest
 
 from scriba.bench import score
-from scriba.domain.options import LanguagePolicy, TranscribeOptions
+from scriba.domain.events import WindowFinished
+from scriba.domain.options import LanguagePolicy, TranscribeOptions, VadOptions
+from scriba.domain.resume import ResumePoint
 from scriba.domain.transcript import SuppressionReason, Transcript
 from scriba.engine.ctranslate2 import CTranslate2Engine
 from scriba.engine.port import Engine
@@ -47,6 +49,34 @@ def test_a_reading_is_heard_in_sentences_with_rising_times(own: RecordingTranscr
             assert segment.words
             assert "".join(word.text for word in segment.words).strip() == segment.text
             assert segment.start <= segment.words[0].start <= segment.words[-1].end <= segment.end
+
+
+def test_windows_are_as_long_and_as_many_at_once_as_was_asked(own: RecordingTranscriber) -> None:
+    options = TranscribeOptions(chunk_length=10, batch_size=1)
+    points = [
+        event.point
+        for event in own.run(two_cities(), options, resume=ResumePoint())
+        if isinstance(event, WindowFinished)
+    ]
+    usual = [
+        event
+        for event in own.run(two_cities(), TranscribeOptions(), resume=ResumePoint())
+        if isinstance(event, WindowFinished)
+    ]
+    assert len(points) > len(usual)
+    text = " ".join(segment.text for segment in points[-1].segments)
+    rate = score([(TWO_CITIES_TEXT, text)], "en").wer
+    assert rate is not None
+    assert rate < 0.1
+
+
+def test_the_transcript_says_where_speech_is(own: RecordingTranscriber) -> None:
+    transcript = hear(own, two_cities())
+    assert transcript.speech
+    assert all(0 <= start < end <= transcript.duration + 0.01 for start, end in transcript.speech)
+    assert transcript.speech[0][0] <= transcript.segments[0].start + 0.5
+    everything = hear(own, two_cities(), TranscribeOptions(vad=VadOptions(enabled=False)))
+    assert everything.speech == ()
 
 
 @pytest.mark.speech

@@ -98,6 +98,8 @@ class Transcript:
     suppressed: tuple[Suppressed, ...] = ()
     turns: tuple[SpeakerTurn, ...] = ()
     """Who speaks when, in order of start, when speakers were asked for. They may overlap."""
+    speech: tuple[tuple[float, float], ...] = ()
+    """Start and end, in seconds, of the stretches that voice activity let through; empty where it was off."""
 
     @property
     def text(self) -> str:

@@ -32,12 +32,6 @@ class UploadTimeoutError(ScribaError):
     code = "upload_timeout"
 
 
-class NotBuiltError(ScribaError):
-    """A route that clients know and this server does not serve yet."""
-
-    code = "not_implemented"
-
-
 class UnauthorisedError(ScribaError):
     """No key, or a wrong one."""
 
@@ -82,7 +76,6 @@ TABLE: dict[type[ScribaError], Row] = {
     domain.MediaLostError: Row(410, 410, _INVALID),
     domain.StorageFullError: Row(507, 507, _SERVER),
     domain.StorageUnavailableError: Row(503, 503, _SERVER, permanent=False),
-    NotBuiltError: Row(501, 501, _INVALID),
     domain.CancelledByUserError: Row(499, 499, _INVALID),
     MalformedRequestError: Row(400, 400, _INVALID),
     WrongContentTypeError: Row(415, 415, _INVALID),

@@ -24,7 +24,8 @@ def usage_body(transcript: Transcript) -> JsonObject:
 def verbose_json_body(transcript: Transcript, *, segments: bool = True, words: bool = False) -> JsonObject:
     """OpenAI's ``verbose_json``, with fields of Scriba's own that its clients ignore.
 
-    Scriba's own are ``language_code``, ``language_probability``, ``languages``, ``model``, ``suppressed``;
+    Scriba's own are ``language_code``, ``language_probability``, ``languages``, ``model``, ``suppressed``,
+    ``speech``;
     ``language`` and ``speaker`` of a segment; ``probability`` of a word.
 
     Args:
@@ -56,6 +57,7 @@ def verbose_json_body(transcript: Transcript, *, segments: bool = True, words: b
             }
             for withheld in transcript.suppressed
         ],
+        "speech": [{"start": _seconds(start), "end": _seconds(end)} for start, end in transcript.speech],
     }
 
 

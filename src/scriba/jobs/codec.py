@@ -108,6 +108,7 @@ def transcript_from_json(body: JsonObject) -> Transcript:
         model=body["model"],
         suppressed=tuple(suppressed_from_json(one) for one in body["suppressed"]),
         turns=tuple(SpeakerTurn(**one) for one in body.get("turns", ())),
+        speech=tuple((start, end) for start, end in body.get("speech", ())),
     )
 
 

@@ -27,11 +27,11 @@ _GROUPS = {
     None: "Server, models and limits",
     "decoding": "Decoding (defaults for requests that do not say)",
     "vad": "Voice activity (defaults for requests that do not say)",
+    "separation": "Voice from music (defaults for requests that do not say)",
     "store": "Recordings and results",
     "jobs": "Jobs",
     "language": "Language detection (defaults for requests that do not say)",
     "speakers": "Speakers",
-    "separation": "Voice from music",
     "live": "Live sessions",
 }
 

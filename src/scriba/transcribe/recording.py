@@ -90,6 +90,8 @@ class RecordingTranscriber:
             ) as engine:
                 windows = plan_windows(blocks, options.vad, window_samples=_window_samples(options))
                 run = _Run(engine, self._scheduler, options, token, priority, recording.info.duration, beside)
+                if options.vad.enabled:
+                    windows = run.noting_speech(windows)
                 if resume is not None:
                     run.go_on_behind(resume)
                     # Planned again from the start: where a window ends hangs on all sound before it.
@@ -143,6 +145,7 @@ class _Run:
         self._announced: str | None = None
         self._resumable = False
         self._segments: list[Segment] = []
+        self._speech: list[tuple[float, float]] = []
         self._suppressed: list[Suppressed] = []
         self._seconds_by_language: dict[str, float] = {}
         self._probability_by_language: dict[str, float] = {}
@@ -159,6 +162,13 @@ class _Run:
         for segment in point.segments:
             self._count(segment)
         self._probability_by_language = dict(point.probabilities)
+
+    def noting_speech(self, windows: Iterator[Window]) -> Iterator[Window]:
+        for window in windows:
+            for speech in window.speech:
+                start, end = window.restore(speech.start), window.restore(speech.end, ends=True)
+                self._speech.append((round(start, 3), round(end, 3)))
+            yield window
 
     def events(self, windows: Iterator[Window]) -> Iterator[Event]:
         exhausted = False
@@ -197,6 +207,7 @@ class _Run:
             task=self._options.task,
             model=self._engine.model,
             suppressed=tuple(self._suppressed),
+            speech=tuple(self._speech),
         )
 
     def _main_language(self) -> tuple[str | None, float]:
