@@ -92,6 +92,45 @@ def test_a_flow_without_steps_is_done_at_once(scheduler: Scheduler) -> None:
     assert scheduler.submit(flow(), FakeEngine()).result(0) == 7
 
 
+def test_inference_without_an_engine_has_its_turn(scheduler: Scheduler) -> None:
+    assert scheduler.call(lambda: 6 * 7).result(5) == 42
+
+    def fail() -> None:
+        raise EngineError("It failed.")
+
+    with pytest.raises(EngineError, match="It failed"):
+        scheduler.call(fail).result(5)
+    assert scheduler.call(lambda: "and the worker lives").result(5) == "and the worker lives"
+
+
+def test_live_work_goes_before_calls_of_a_job() -> None:
+    scheduler = Scheduler(1)
+    order: list[str] = []
+    free = threading.Event()
+    held = scheduler.call(lambda: free.wait(5), priority=Priority.BATCH)
+    calls: list[Future[Any]] = [
+        scheduler.call(lambda: order.append("job"), priority=Priority.BATCH) for _ in range(3)
+    ]
+    calls.append(scheduler.call(lambda: order.append("live"), priority=Priority.LIVE))
+    free.set()
+    for call in (held, *calls):
+        call.result(5)
+    scheduler.close()
+    assert order == ["live", "job", "job", "job"]
+
+
+def test_a_call_that_waits_can_be_cancelled(scheduler: Scheduler) -> None:
+    free, cancel = threading.Event(), CancelToken()
+    held = [scheduler.call(lambda: free.wait(5)) for _ in range(scheduler.workers)]
+    waiting = scheduler.call(lambda: pytest.fail("it ran"), cancel=cancel)
+    cancel.cancel()
+    free.set()
+    with pytest.raises(CancelledByUserError):
+        waiting.result(5)
+    for call in held:
+        call.result(5)
+
+
 def test_what_waits_meanwhile_is_decoded_together(scheduler: Scheduler) -> None:
     gate = Gate()
     first = scheduler.submit(hear(), gate.engine)
