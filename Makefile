@@ -45,6 +45,9 @@ bench: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure speed against faster-whi
 bench-live: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure live streams; ARGS="--quick" for minutes
 	@$(BIN)/python -m benchmarks.live $(ARGS)
 
+bench-jobs: $(STAMPS)/scriba $(STAMPS)/dev ## Measure queues, histories and uploads; ARGS="--quick" for a minute
+	@$(BIN)/python -m benchmarks.jobs $(ARGS)
+
 bench-voices: $(STAMPS)/scriba $(STAMPS)/benchmarks ## Measure speakers, separation, voice activity; ARGS="FOLDER"
 	@$(BIN)/python -m benchmarks.voices_speakers $(ARGS)
 	@$(BIN)/python -m benchmarks.voices_separation $(ARGS)

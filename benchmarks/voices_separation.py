@@ -20,7 +20,7 @@ import time
 import wave
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -129,7 +129,7 @@ def main() -> int:
     speeds: dict[str, list[tuple[float, float]]] = defaultdict(list)
     said: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     clips = [*own_clips(arguments.speech), *mixed_clips(arguments.speech, arguments.music, arguments.clips)]
-    with _transcriber(settings) as transcriber:
+    with _transcriber(settings) as transcriber, suppress(KeyboardInterrupt):  # what was measured is shown
         for number, clip in enumerate(clips, 1):
             reference = normalise(clip.text)
             for way in (_PLAIN, *models):

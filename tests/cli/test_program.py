@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -136,3 +137,30 @@ def test_a_reader_that_goes_away_is_no_fault() -> None:
     command = f"{sys.executable} -m scriba settings | head -c 1"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
     assert result.stderr == ""
+
+
+def test_models_that_part_voice_from_music_are_listed_with_their_licence(capsys: Captured) -> None:
+    assert main(["models", "list"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"^gtcrn +voice from music +1 MB, bundled +-$", said, re.MULTILINE)
+    assert re.search(r"^htdemucs +voice from music +- +npm$", said, re.MULTILINE)
+    assert "  htdemucs: personal and research use only\n" in said
+    assert main(["models", "pull", "GTCRN"]) == 0
+    assert "gtcrn is installed (1 MB, from bundled). Licence: MIT." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--separation-model", "gtcrn"], "--separate"),
+        (["--separate", "--separation-model", "nobody"], "must be one of gtcrn"),
+        (["--separate", "--separation-model", "htdemucs"], "scriba models pull htdemucs"),
+        (["--no-vad", "--vad-threshold", "0.4"], "--no-vad"),
+        (["--vad-threshold", "2"], "between 0 and 1"),
+    ],
+)
+def test_separation_and_voice_activity_say_what_is_wrong(
+    capsys: Captured, beckett: Path, flags: list[str], says: str
+) -> None:
+    assert main(["transcribe", str(beckett), "--model", "tiny.en", *flags]) != 0
+    assert says in capsys.readouterr().err

@@ -46,7 +46,7 @@ class Row:
         here = "-" if self.size_bytes is None else f"{_size(self.size_bytes)}, {self.source}"
         speaks = "many" if self.multilingual else "English"
         if self.purpose != "transcription":
-            name, speaks = f"{self.name} ({self.purpose}: {self.licence})", "-"
+            speaks = self.purpose
         return name, speaks, here, ", ".join(self.available_from) or "-"
 
 
@@ -86,6 +86,10 @@ def list_models(
     for cells in table:
         padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         sys.stdout.write("  ".join(padded).rstrip() + "\n")
+    sys.stdout.write("\nLicences of the weights that part voice from music:\n")
+    for row in rows:
+        if row.licence is not None:
+            sys.stdout.write(f"  {row.name}: {row.licence}\n")
 
 
 @app.command()
@@ -238,7 +242,7 @@ def _separation_rows(settings: Settings) -> list[Row]:
                 size_bytes=None if here is None else here.path.stat().st_size,
                 source=None if here is None else here.source,
                 available_from=store.sources_of(model),
-                purpose="separation",
+                purpose="voice from music",
                 licence=model.licence,
             )
         )
