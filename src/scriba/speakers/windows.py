@@ -19,7 +19,7 @@ DENSE_HOP_SECONDS, DENSE_SECONDS = 1.0, 60.0
 """At first windows follow closer: a short recording has few voices to compare, and they decide more."""
 
 
-PAUSE_SECONDS = 0.7
+PAUSE_SECONDS = 1.0
 """A shorter pause of one speaker, with nobody else in it, does not end the turn."""
 
 
