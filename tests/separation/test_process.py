@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,18 @@ def test_an_mdx_model_from_a_folder(tmp_path: Path) -> None:
 
 
 def running(of: int) -> Iterator[psutil.Process]:
+    """Separations under way, of this process."""
     for child in psutil.Process(of).children(recursive=True):
-        if any("scriba.separation.child" in word for word in child.cmdline()):
-            yield child
+        with suppress(psutil.Error):  # it has just ended
+            if any("scriba.separation.child" in word for word in child.cmdline()):
+                yield child
+
+
+def memory_of(child: psutil.Process) -> int:
+    try:
+        return int(child.memory_info().rss)
+    except psutil.Error:
+        return 0
 
 
 def long_recording() -> io.BytesIO:
@@ -193,13 +203,14 @@ def test_an_archive_holds_both_files_under_their_hashes(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_recording(process: SeparationProcess) -> None:
-    """Ten minutes take no more than one does."""
+    """Four minutes take no more than half a one does."""
     peaks = []
-    for times in (6, 60):
+    for times in (3, 24):
         recording = io.BytesIO(wav_bytes(np.tile(voice(), times)))
         peak = 0
         with process.separate(recording, SeparationOptions(), for_speech=False) as work:
             for _ in work.steps(CancelToken()):
-                peak = max([peak, *(child.memory_info().rss for child in running(os.getpid()))])
+                peak = max([peak, *map(memory_of, running(os.getpid()))])
+        assert peak > 0
         peaks.append(peak)
     assert peaks[1] < peaks[0] + 30_000_000
