@@ -12,6 +12,7 @@ the time in which something was computed. The offline error is that of a server 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from dataclasses import dataclass, field, replace
@@ -139,9 +140,10 @@ def _try(name: str, engine: Engine, weights: Weights, audio: Audio) -> Outcome:
 def _tell(model: str, name: str, outcome: Outcome, speech: Speech, base: float) -> None:
     score = score_english([(speech.text, "".join(outcome.words))])
     assert score is not None
+    ratio = score.wer / base if base else math.nan
     lags = [percentile(outcome.lags, share) for share in (0.5, 0.95, 0.99)]
     sys.stdout.write(
-        f"{model:8} {name:16} WER {100 * score.wer:5.2f} %, {score.wer / base:.2f} of offline; "
+        f"{model:8} {name:16} WER {100 * score.wer:5.2f} %, {ratio:.2f} of offline; "
         f"lag p50 {lags[0]:.2f} p95 {lags[1]:.2f} p99 {lags[2]:.2f} s; "
         f"first partial {percentile(outcome.firsts, 0.5):.2f} s; load {outcome.busy / speech.seconds:.2f}\n"
     )

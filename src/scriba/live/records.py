@@ -23,6 +23,7 @@ def read_options(meta: dict[str, Any]) -> tuple[LiveOptions, PcmFormat | None]:
     """Options and audio format as ``LiveService.open`` wrote them."""
     own = dict(meta["options"])
     language = own.pop("language")
+    window = own.pop("window")
     options = LiveOptions(
         **own
         | {
@@ -30,7 +31,7 @@ def read_options(meta: dict[str, Any]) -> tuple[LiveOptions, PcmFormat | None]:
             "language": LanguagePolicy(**language | {"allowed": tuple(language["allowed"])}),
             "settle": SettlePolicy(**own["settle"]),
             "endpoint": EndpointOptions(**own["endpoint"]),
-            "window": WindowBounds(**own["window"] | {"thrifty": tuple(own["window"]["thrifty"])}),
+            "window": WindowBounds(**window | {"thrifty": tuple(window["thrifty"])}),
         }
     )
     form = meta["form"]

@@ -22,8 +22,6 @@ _IMPROBABLE = -1.0
 _FASTEST = 8.0
 """Words a second that nobody says for long."""
 _SILENT = 0.6
-_AGREED_FROM = 3.0
-"""Seconds of sound from which agreement counts: of less, hearings agree on what later ones take back."""
 
 
 def settled_count(
@@ -41,7 +39,7 @@ def settled_count(
     if not is_trusted(hearing, before):
         return 0
     count = 0
-    agreeing = hearing.seconds >= _AGREED_FROM
+    agreeing = True
     for index, word in enumerate(hearing.words):
         agreeing = agreeing and index < len(earlier) and _same(word, earlier[index])
         room = hearing.seconds - word.end
