@@ -88,7 +88,7 @@ def test_the_sound_beside_is_cut_as_the_window_is(tmp_path: Path) -> None:
     writer.close()
     pieces = (Piece(100, 0, 50), Piece(400, 50, 30))
     window = Window(0, np.zeros(80, np.float32), pieces, ())
-    beside = SoundBeside(file)
+    beside = SoundBeside(file, io.BytesIO())
     whole = beside.of(window)
     assert np.abs(whole.audio - np.concatenate([sound[100:150], sound[400:430]])).max() < 1e-3
     # Where the rest is the louder, some of it stays; where it is not, none does.

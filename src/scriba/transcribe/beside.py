@@ -27,13 +27,17 @@ _NOTHING = float("-inf")
 
 
 class SoundBeside:
-    """16 kHz mono of 16 bits in a file of our own, sample for sample that of the recording heard."""
+    """Voice and whole sound, 16 kHz mono of 16 bits in files of our own, sample for sample beside each other.
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    Windows are planned on the whole: what is heard of it is then what is heard without separation.
+    """
+
+    def __init__(self, voice: BinaryIO, whole: BinaryIO) -> None:
+        self._file = voice
+        self.whole = whole
 
     def of(self, window: Window) -> Window:
-        """The same window with this sound in it."""
+        """The same window with the voice in it."""
         audio = np.concatenate([self._read(piece.source, piece.length) for piece in window.pieces])
         return replace(window, audio=audio)
 

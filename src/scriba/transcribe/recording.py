@@ -87,11 +87,11 @@ class RecordingTranscriber:
         *,
         beside: SoundBeside | None = None,
     ) -> Iterator[Event]:
-        """See the port. ``beside`` is other sound of the same recording, which is heard too."""
+        """See the port. With ``beside`` its whole sound is what is planned on, and its voice is heard too."""
         token = cancel or CancelToken()
         token.check()
         # The medium first: a file that can't be read must not cost the loading of a model.
-        with open_recording(source, self._limits) as recording:
+        with open_recording(source if beside is None else beside.whole, self._limits) as recording:
             blocks = recording.blocks(token)
             with self._engines.acquire(
                 options.model, language=options.language.language, task=options.task, cancel=token
@@ -234,8 +234,8 @@ class _Run:
     def _begin(self, window: Window) -> _Pending:
         whole: Window | None = None
         if self._beside is not None:
-            whole = self._beside.of(window)
-            window = self._beside.soften(window, whole)
+            whole = window
+            window = self._beside.soften(self._beside.of(whole), whole)
         if self._encodes_first:
             flow = _encode(window, detect=self._tracker.detects)
             # Hearing an earlier window brings text; this only prepares for it.
