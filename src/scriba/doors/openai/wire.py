@@ -124,11 +124,18 @@ class Withheld(BaseModel):
     reason: str
 
 
+class SpeechSpan(BaseModel):
+    """Where voice activity heard somebody speak, in seconds."""
+
+    start: float
+    end: float
+
+
 class VerboseTranscription(BaseModel):
     """``response_format=verbose_json``.
 
-    ``language_code``, ``language_probability``, ``languages``, ``model`` and ``suppressed`` are additions to
-    OpenAI's shape.
+    ``language_code``, ``language_probability``, ``languages``, ``model``, ``suppressed`` and ``speech`` are
+    additions to OpenAI's shape.
     """
 
     task: Literal["transcribe", "translate"]
@@ -145,6 +152,7 @@ class VerboseTranscription(BaseModel):
     languages: list[DetectedLanguage]
     model: str
     suppressed: list[Withheld]
+    speech: list[SpeechSpan]
 
 
 class TextDelta(BaseModel):
