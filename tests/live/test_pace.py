@@ -44,6 +44,25 @@ def test_the_fuller_the_machine_the_rarer_the_hearings() -> None:
     assert [effort.stretch for effort in efforts] == [1, 2, 3, 3]
 
 
+def test_more_streams_than_workers_are_thrifty_also_while_none_of_them_waits() -> None:
+    clock = Clock()
+    pace = Pace(2, clock)
+
+    def hear_each(count: int) -> None:
+        for stream in range(count):
+            began = pace.began(stream)
+            clock.now += 0.05
+            pace.ended(began)
+
+    hear_each(2)
+    assert pace.effort(0.4) == AT_EASE
+    hear_each(3)
+    assert pace.effort(0.4) == Effort(hurry=True, thrift=True)
+    clock.now += 2.0
+    hear_each(2)
+    assert pace.effort(0.4) == AT_EASE
+
+
 def test_one_stream_more_is_refused_when_hearings_take_long() -> None:
     assert pace_of(Clock(), 1.0, 8).full
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 FULL_SECONDS = 0.8
@@ -12,6 +12,8 @@ _SMOOTHING = 0.25
 _FORGET_SECONDS = 5.0
 _MOST_STRETCH = 3
 _LONGEST_COMPANY, _COMPANY = 0.5, 0.5
+_BUSY_SECONDS = 2.0
+"""A stream that asked for a hearing so lately is one of those that the machine is shared by."""
 _STEPS_A_TURN = 2.0
 """Turnarounds that fit between two hearings of one stream: then the machine is busy and nobody waits long."""
 
@@ -40,6 +42,7 @@ class Pace:
         self._clock = clock
         self._turnaround = 0.0
         self._under_way = 0
+        self._asked: dict[Hashable, float] = {}
         self._last = clock()
 
     @property
@@ -51,8 +54,8 @@ class Pace:
 
     @property
     def crowded(self) -> bool:
-        """Whether hearings wait for others."""
-        return self._under_way > self._workers
+        """Whether hearings wait for others, or would as soon as all streams ask at once."""
+        return max(self._under_way, self._busy) > self._workers
 
     def effort(self, step: float) -> Effort:
         """What may be spent on a stream that is heard every ``step`` seconds while there is room."""
@@ -72,9 +75,19 @@ class Pace:
         """Whether one more stream would make the others late."""
         return self.turnaround > FULL_SECONDS
 
-    def began(self) -> float:
+    @property
+    def _busy(self) -> int:
+        """Streams that were heard of late."""
+        since = self._clock() - _BUSY_SECONDS
+        return sum(asked > since for asked in self._asked.values())
+
+    def began(self, stream: Hashable = None) -> float:
+        """A hearing was asked for; when, to be told to ``ended``."""
         self._under_way += 1
-        return self._clock()
+        now = self._clock()
+        self._asked = {own: at for own, at in self._asked.items() if at > now - _BUSY_SECONDS}
+        self._asked[stream] = now
+        return now
 
     def ended(self, began: float) -> None:
         self._under_way -= 1

@@ -276,7 +276,7 @@ class LiveSession:
         except OverloadedError:
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._news.set)
             return False
-        self._began = self._pace.began()
+        self._began = self._pace.began(self.id)
         loop = asyncio.get_running_loop()
 
         def wake(_: object) -> None:
