@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +52,8 @@ class Counted:
 class Nowhere:
     """Implements ``NetworkProvider`` where the model is not installed."""
 
-    @contextmanager
-    def acquire(self, cancel: CancelToken) -> Iterator[Networks]:
+    def acquire(self, cancel: CancelToken) -> AbstractContextManager[Networks]:
         raise ModelUnavailableError("It can be brought with: scriba models pull speakers", field="model")
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -85,6 +85,8 @@ class LiveSpeakers:
     def take(self, window: Examined, samples: int) -> None:
         """What was found in a window of so many samples; in order. Windows that are due may be left out as
         long as those that are taken overlap."""
+        if samples == WINDOW_SAMPLES and self._examined < WINDOW_SAMPLES:
+            self._windows.clear()  # beginnings of this one, which was heard with more behind them
         self._windows.append(window)
         self._examined = window.sample + samples
         self._meet(window)
