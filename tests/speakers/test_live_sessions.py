@@ -184,3 +184,49 @@ async def test_without_the_model_the_session_is_refused(tmp_path: Path) -> None:
             await service.open(ASKED, PcmFormat())
         assert engines.taken == 0
         assert service.sessions == 0
+
+
+class Broken:
+    """Implements ``Networks`` and fails."""
+
+    def segment(self, audio: NDArray[np.float32]) -> NDArray[np.bool_]:
+        raise RuntimeError("out of order")
+
+    def embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        raise RuntimeError("out of order")
+
+
+async def test_words_are_worth_having_without_speakers(
+    tmp_path: Path, spoken: tuple[NDArray[np.float32], list[tuple[float, float, str]]]
+) -> None:
+    audio = spoken[0][: 8 * RATE]
+    voices = Counted(Broken())
+    async with serving(tmp_path, audio, voices) as (service, _):
+        session = await service.open(ASKED, PcmFormat())
+        await session.audio(pcm(audio))
+        session.finish()
+        await session.ended.wait()
+        events = await service.events(session.id, 0, 10_000)
+        record = await service.record(session.id)
+    assert voices.taken == 0
+    assert isinstance(events[-1].event, Finished)
+    assert not any(isinstance(own.event, SpeakersFound) for own in events)
+    whole = [word.text.strip() for word in ByHeart(audio).words if word.end < 7.5]
+    assert record.transcript.text.split()[: len(whole)] == whole
+
+
+async def test_a_session_can_be_deleted_while_it_is_examined(
+    tmp_path: Path,
+    networks: OnnxNetworks,
+    spoken: tuple[NDArray[np.float32], list[tuple[float, float, str]]],
+) -> None:
+    voices = Counted(networks)
+    async with serving(tmp_path, spoken[0], voices) as (service, _):
+        session = await service.open(ASKED, PcmFormat())
+        await session.audio(pcm(spoken[0]))
+        await asyncio.sleep(0.3)
+        async with asyncio.timeout(10):
+            await service.delete(session.id)
+            while voices.taken:
+                await asyncio.sleep(0.01)
+        assert not (tmp_path / session.id).exists()
