@@ -16,6 +16,7 @@ from scriba.engine.port import Engine
 from scriba.engine.scheduler import Scheduler
 from scriba.live.service import LiveLimits, LiveService
 from scriba.server.services import Services
+from scriba.speakers.port import NetworkProvider
 from scriba.transcribe.recording import RecordingTranscriber
 from tests.live.doubles import RATE, ByHeart, Engines, recording
 from tests.server.fakes import FakeModels, FakeTranscriber, Serving, settings
@@ -66,9 +67,21 @@ def serve_sound(tmp_path: Path, tiny_en: Engine) -> Iterator[Serve]:
 
 
 @contextmanager
-def server(folder: Path, engine: Engine, limits: LiveLimits | None, **values: Any) -> Iterator[Serving]:
+def server(
+    folder: Path,
+    engine: Engine,
+    limits: LiveLimits | None,
+    voices: NetworkProvider | None = None,
+    **values: Any,
+) -> Iterator[Serving]:
     scheduler = Scheduler(2)
-    live = LiveService(Engines(engine), scheduler, folder / "live", limits or LiveLimits(sync_seconds=0.0))
+    live = LiveService(
+        Engines(engine),
+        scheduler,
+        folder / "live",
+        limits or LiveLimits(sync_seconds=0.0),
+        voices=voices,
+    )
 
     def transcriber() -> Any:
         return RecordingTranscriber(Engines(engine), scheduler)

@@ -16,9 +16,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from scriba.live.service import LiveLimits
+from scriba.speakers.networks import OnnxNetworks
+from tests.conftest import SpeakerFolder
 from tests.doors_live.conftest import Serve
 from tests.live.doubles import pcm
 from tests.server.fakes import KEY, Serving
+from tests.speakers.voices import Own
 
 
 @contextmanager
@@ -250,3 +253,60 @@ def test_a_session_is_deleted(serve: Serve, audio: NDArray[np.float32]) -> None:
         assert httpx.delete(f"{server.url}/v1/live/{id_}").json()["deleted"] is True
         until_end(socket)
     assert httpx.get(f"{server.url}/v1/live/{id_}").status_code == 404
+
+
+def test_who_speaks_is_told_with_the_words(
+    serve: Serve, audio: NDArray[np.float32], said: str, speaker_folder: SpeakerFolder
+) -> None:
+    server = serve(voices=Own(OnnxNetworks(speaker_folder.model)))
+    with open_socket(server) as socket:
+        id_ = start(socket, diarize=True, max_speakers=3)["session"]
+        socket.send(pcm(audio))
+        socket.send(json.dumps({"type": "finish"}))
+        events = until_end(socket)
+
+    assert settled(events) == said
+    for event in events:
+        if event["type"] in {"settled", "segment"}:
+            assert all(word["speaker"] in {None, "SPEAKER_00"} for word in event["words"])
+    assert all("speaker" in event for event in events if event["type"] == "segment")
+    assert [event["type"] for event in events[-2:]] == ["speakers", "finished"]
+    assert events[-2]["seq"] == events[-1]["seq"] - 1
+    assert {turn["speaker"] for turn in events[-2]["turns"]} == {"SPEAKER_00"}
+    assert all(0 <= turn["start"] < turn["end"] <= 13.0 for turn in events[-2]["turns"])
+    reply = httpx.get(f"{server.url}/v1/live/{id_}")
+    assert {segment["speaker"] for segment in reply.json()["segments"]} == {"SPEAKER_00"}
+    assert {word["speaker"] for word in reply.json()["words"]} == {"SPEAKER_00"}
+
+
+def test_who_does_not_ask_is_told_of_no_speakers(serve: Serve, audio: NDArray[np.float32]) -> None:
+    with open_socket(serve()) as socket:
+        start(socket, diarize=False)
+        socket.send(pcm(audio))
+        socket.send(json.dumps({"type": "finish"}))
+        assert "speaker" not in json.dumps(until_end(socket))
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "says"),
+    [
+        ({"num_speakers": 0}, "num_speakers", "between 1 and 64, not 0"),
+        ({"num_speakers": 65}, "num_speakers", "between 1 and 64, not 65"),
+        ({"max_speakers": "many"}, "max_speakers", "integer"),
+        ({"num_speakers": 2, "max_speakers": 3}, "num_speakers", "without"),
+        ({"min_speakers": 4, "max_speakers": 3}, "min_speakers", "at most max_speakers (3), not 4"),
+        ({"diarize": False, "num_speakers": 2}, "diarize", "num_speakers asks for speakers"),
+        ({"diarize": "perhaps"}, "diarize", "boolean"),
+        ({"diarize": True, "speaker_channels": True}, "speaker_channels", "not permitted"),
+        ({"diarize": True}, "diarize", "no speakers apart"),
+    ],
+)
+def test_a_wrong_wish_for_speakers_is_refused(
+    serve: Serve, asked: dict[str, Any], field: str, says: str
+) -> None:
+    with open_socket(serve()) as socket:
+        error = start(socket, **asked)
+        assert error["type"] == "error"
+        assert error["field"] == field
+        assert says in error["message"]
+        assert until_end(socket) == []

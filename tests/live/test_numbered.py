@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from scriba.domain.speakers import SpeakerTurn
 from scriba.domain.transcript import Segment, Suppressed, SuppressionReason, Word
 from scriba.live.events import (
     DURABLE,
@@ -15,6 +16,7 @@ from scriba.live.events import (
     Partial,
     SegmentFinal,
     Settled,
+    SpeakersFound,
     SpeechPaused,
     SpeechStarted,
     Withheld,
@@ -29,7 +31,7 @@ from scriba.live.numbered import (
     to_record,
 )
 
-WORDS = (Word(0.5, 0.9, " Grüße", 0.75), Word(1.0, 1.25, ' "x"', 1.0))
+WORDS = (Word(0.5, 0.9, " Grüße", 0.75), Word(1.0, 1.25, ' "x"', 1.0, "SPEAKER_01"))
 _ALL: tuple[SessionEvent, ...] = (
     SpeechStarted(0.5),
     SpeechPaused(1.5),
@@ -38,6 +40,7 @@ _ALL: tuple[SessionEvent, ...] = (
     SegmentFinal(Segment(0, 0.5, 1.25, 'Grüße "x"', "de", WORDS, (1, 2, 3))),
     LanguageHeard("de", 0.9),
     Withheld(Suppressed(3.0, 4.0, "Thank you.", SuppressionReason.KNOWN_PHRASE)),
+    SpeakersFound((SpeakerTurn(0.5, 1.0, "SPEAKER_00"), SpeakerTurn(0.9, 1.25, "SPEAKER_01"))),
     Finished(12.5),
     Failed("engine_error", "It broke."),
     Partial(1.0, 2.0, " and"),

@@ -19,7 +19,7 @@ def test_speakers_are_told_as_it_goes_and_in_the_end(networks: OnnxNetworks) -> 
     for start in range(0, len(audio), RATE // 4):
         for sample, window in speakers.push(audio[start : start + RATE // 4]):
             assert len(window) <= 10 * RATE
-            speakers.take(examine(networks, sample, window))
+            speakers.take(examine(networks, sample, window), len(window))
             now = (sample + len(window)) / RATE
             told.append((now - 0.9, speakers.at(now - 1.0, now - 0.8)))
     names = {"a": "SPEAKER_00", "b": "SPEAKER_01"}
@@ -42,6 +42,6 @@ def test_speakers_are_told_as_it_goes_and_in_the_end(networks: OnnxNetworks) -> 
 def test_silence_has_nobody(networks: OnnxNetworks) -> None:
     speakers = LiveSpeakers(SpeakerOptions())
     for sample, window in speakers.push(np.zeros(12 * RATE, np.float32)):
-        speakers.take(examine(networks, sample, window))
+        speakers.take(examine(networks, sample, window), len(window))
     assert speakers.at(1, 2) is None
     assert speakers.finish(CancelToken()) == []

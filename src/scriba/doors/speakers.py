@@ -37,11 +37,30 @@ def speaker_options(form: Fields, *, asked: bool = False) -> SpeakerOptions | No
     sent = [name for name in FIELDS[1:] if scalar(form, name) is not None] + (
         ["known_speaker_names"] * bool(known)
     )
-    if wanted is False and sent:
-        raise InvalidOptionError(f"diarize is false, but {sent[0]} asks for speakers.", field="diarize")
+    _check_wish(wanted, sent)
     if wanted is False and asked:
         raise InvalidOptionError("diarize is false, but the format asks for speakers.", field="diarize")
     return options if wanted or sent or asked else None
+
+
+def speaker_numbers(
+    diarize: bool | None, count: int | None, minimum: int | None, maximum: int | None
+) -> SpeakerOptions | None:
+    """The same of a message in JSON, where there are no known speakers and no channels.
+
+    Raises:
+        InvalidOptionError: as ``speaker_options``.
+    """
+    options = SpeakerOptions(count=count, minimum=minimum, maximum=maximum)
+    numbers = zip(FIELDS[1:4], (count, minimum, maximum), strict=True)
+    sent = [name for name, value in numbers if value is not None]
+    _check_wish(diarize, sent)
+    return options if diarize or sent else None
+
+
+def _check_wish(wanted: bool | None, sent: list[str]) -> None:
+    if wanted is False and sent:
+        raise InvalidOptionError(f"diarize is false, but {sent[0]} asks for speakers.", field="diarize")
 
 
 def _known(form: Fields) -> tuple[KnownSpeaker, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scriba.domain.speakers import SpeakerTurn
 from scriba.domain.transcript import Segment, Suppressed, Word
 
 
@@ -75,8 +76,33 @@ class Lag:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class SpeakersFound:
+    """Who spoke when in the whole session, told when all of it was heard; what was told before is void."""
+
+    turns: tuple[SpeakerTurn, ...]
+
+
 LiveEvent = (
-    SpeechStarted | SpeechPaused | Flushed | Partial | Settled | SegmentFinal | LanguageHeard | Withheld | Lag
+    SpeechStarted
+    | SpeechPaused
+    | Flushed
+    | Partial
+    | Settled
+    | SegmentFinal
+    | LanguageHeard
+    | Withheld
+    | Lag
+    | SpeakersFound
 )
-DURABLE = (SpeechStarted, SpeechPaused, Flushed, Settled, SegmentFinal, LanguageHeard, Withheld)
+DURABLE = (
+    SpeechStarted,
+    SpeechPaused,
+    Flushed,
+    Settled,
+    SegmentFinal,
+    LanguageHeard,
+    Withheld,
+    SpeakersFound,
+)
 """Events that are numbered, kept, and sent again to a client that missed them."""

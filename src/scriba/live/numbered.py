@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from scriba.domain.speakers import SpeakerTurn
 from scriba.domain.transcript import Segment, Suppressed, SuppressionReason, Word
 from scriba.live.events import (
     Flushed,
@@ -13,6 +14,7 @@ from scriba.live.events import (
     LiveEvent,
     SegmentFinal,
     Settled,
+    SpeakersFound,
     SpeechPaused,
     SpeechStarted,
     Withheld,
@@ -82,6 +84,8 @@ def _event(record: Mapping[str, Any]) -> SessionEvent:
             own = record["suppressed"]
             reason = SuppressionReason(own["reason"])
             return Withheld(Suppressed(own["start"], own["end"], own["text"], reason))
+        case "SpeakersFound":
+            return SpeakersFound(tuple(SpeakerTurn(**own) for own in record["turns"]))
         case "Finished":
             return Finished(record["duration"])
         case "Failed":
@@ -91,7 +95,9 @@ def _event(record: Mapping[str, Any]) -> SessionEvent:
 
 
 def words_of(records: list[dict[str, Any]]) -> tuple[Word, ...]:
-    return tuple(Word(own["start"], own["end"], own["text"], own["probability"]) for own in records)
+    return tuple(
+        Word(own["start"], own["end"], own["text"], own["probability"], own.get("speaker")) for own in records
+    )
 
 
 def _segment(record: dict[str, Any]) -> Segment:

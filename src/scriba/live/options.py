@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from scriba.domain.options import LanguagePolicy
+from scriba.domain.speakers import SpeakerOptions
 from scriba.domain.transcript import Task
 
 
@@ -108,3 +109,5 @@ class LiveOptions:
     beam_size: int = 5
     """Width of the search while the machine has room; else, and for the first look, it is greedy."""
     guards: bool = True
+    speakers: SpeakerOptions | None = None
+    """Tell who speaks; a number and its bounds count, known speakers and channels do not."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from scriba.audio.live_pcm import PcmEncoding, PcmFormat
 from scriba.domain.options import LanguagePolicy
+from scriba.domain.speakers import SpeakerOptions, SpeakerTurn
 from scriba.domain.transcript import Segment, Suppressed, Task, Transcript, Word
-from scriba.live.events import LanguageHeard, SegmentFinal, Settled, Withheld
+from scriba.live.events import LanguageHeard, SegmentFinal, Settled, SpeakersFound, Withheld
 from scriba.live.journal import Logged
 from scriba.live.numbered import Finished
 from scriba.live.options import EndpointOptions, LiveOptions, SettlePolicy, WindowBounds
+from scriba.speakers.assigning import Speakers, by_speaker
 
 
 def write_options(options: LiveOptions) -> dict[str, Any]:
@@ -24,6 +27,7 @@ def read_options(meta: dict[str, Any]) -> tuple[LiveOptions, PcmFormat | None]:
     own = dict(meta["options"])
     language = own.pop("language")
     window = own.pop("window")
+    speakers = own.pop("speakers", None)
     options = LiveOptions(
         **own
         | {
@@ -32,6 +36,7 @@ def read_options(meta: dict[str, Any]) -> tuple[LiveOptions, PcmFormat | None]:
             "settle": SettlePolicy(**own["settle"]),
             "endpoint": EndpointOptions(**own["endpoint"]),
             "window": WindowBounds(**window | {"thrifty": tuple(window["thrifty"])}),
+            "speakers": None if speakers is None else SpeakerOptions(**speakers | {"known": ()}),
         }
     )
     form = meta["form"]
@@ -39,13 +44,14 @@ def read_options(meta: dict[str, Any]) -> tuple[LiveOptions, PcmFormat | None]:
 
 
 def transcript_of(logged: Logged) -> Transcript:
-    """All segments, and what is settled behind the last of them as one more."""
+    """All segments, and what is settled behind the last of them as one more; with speakers, each has one."""
     segments: list[Segment] = []
     suppressed: list[Suppressed] = []
     open_words: list[Word] = []
     language: str | None = None
     probability = 0.0
     duration = 0.0
+    turns: tuple[SpeakerTurn, ...] | None = None
     for numbered in logged.events:
         match numbered.event:
             case SegmentFinal(segment):
@@ -58,6 +64,8 @@ def transcript_of(logged: Logged) -> Transcript:
                 language, probability = heard, sure
             case Withheld(own):
                 suppressed.append(own)
+            case SpeakersFound(found):
+                turns = found
             case Finished(seconds):
                 duration = seconds
             case _:
@@ -66,6 +74,8 @@ def transcript_of(logged: Logged) -> Transcript:
         text = "".join(word.text for word in open_words).strip()
         start, end = open_words[0].start, open_words[-1].end
         segments.append(Segment(len(segments), start, end, text, language or "en", tuple(open_words)))
+    if logged.meta["options"].get("speakers") is not None:
+        segments = _labelled(segments, turns)
     asked = logged.meta["options"]["language"]["language"]
     return Transcript(
         segments=tuple(segments),
@@ -75,4 +85,19 @@ def transcript_of(logged: Logged) -> Transcript:
         task=Task(logged.meta["options"]["task"]),
         model=str(logged.meta["model"]),
         suppressed=tuple(suppressed),
+        turns=turns or (),
     )
+
+
+def _labelled(segments: Sequence[Segment], turns: Sequence[SpeakerTurn] | None) -> list[Segment]:
+    """Each segment with one speaker: who it is in the end, and until that is known, who was told."""
+    speakers = None if turns is None else Speakers(turns)
+    pieces: list[Segment] = []
+    for segment in segments:
+        told = replace(segment, speaker=None)
+        if speakers is not None:
+            words = tuple(replace(word, speaker=None) for word in segment.words or ())
+            pieces += speakers.label(replace(told, words=words), words=True)
+        else:
+            pieces += by_speaker(told, words=True)
+    return [replace(piece, id=index) for index, piece in enumerate(pieces)]

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from typing import Any
 import structlog
 
 from scriba.audio.live_pcm import PcmFormat
-from scriba.domain.errors import OverloadedError, ScribaError, SessionNotFoundError
+from scriba.domain.cancel import CancelToken
+from scriba.domain.errors import ModelUnavailableError, OverloadedError, ScribaError, SessionNotFoundError
 from scriba.domain.transcript import Transcript
 from scriba.engine.port import Engine, EngineProvider
 from scriba.engine.scheduler import Scheduler
@@ -27,8 +28,10 @@ from scriba.live.options import LiveOptions
 from scriba.live.pace import Pace
 from scriba.live.records import read_options, transcript_of, write_options
 from scriba.live.session import LiveSession, SessionLimits
+from scriba.live.speakers import SessionSpeakers
 from scriba.live.state import WORKING, SessionState
 from scriba.live.stream import LiveStream
+from scriba.speakers.port import NetworkProvider
 
 log = structlog.get_logger(__name__)
 
@@ -77,12 +80,14 @@ class LiveService:
         folder: Path,
         limits: LiveLimits | None = None,
         *,
+        voices: NetworkProvider | None = None,
         step_for: Callable[[LiveOptions], float] = lambda options: options.settle.step,
     ) -> None:
         self.limits = limits or LiveLimits()
         self._engines = engines
         self._scheduler = scheduler
         self._folder = folder
+        self._voices = voices
         self._step_for = step_for
         self._pace = Pace(scheduler.workers)
         self._sessions: dict[str, LiveSession] = {}
@@ -130,7 +135,8 @@ class LiveService:
 
         Raises:
             OverloadedError: as many sessions as may be, or the machine is full.
-            ScribaError: the model cannot be had or does not speak the language.
+            ScribaError: the model cannot be had or does not speak the language, or speakers are asked for and
+                their model cannot be had.
         """
         self._admit()
         id_ = "live_" + secrets.token_hex(16)
@@ -245,13 +251,13 @@ class LiveService:
         self._opening += 1
         loop = asyncio.get_running_loop()
         try:
-            lease, engine = await loop.run_in_executor(None, self._acquire, options)
+            leases, engine, speakers = await loop.run_in_executor(None, self._acquire, id_, options, form)
             try:
                 stream = await loop.run_in_executor(
-                    None, self._stream, id_, options, form, meta, logged, engine
+                    None, self._stream, id_, options, form, meta, logged, engine, speakers
                 )
             except BaseException:
-                lease.__exit__(None, None, None)
+                leases.close()
                 raise
         finally:
             self._opening -= 1
@@ -271,16 +277,35 @@ class LiveService:
             self._threads,
             self._step_for(options),
             frame=(logged.frame if logged is not None else 0) if meta["sequenced"] else None,
+            speakers=speakers,
         )
         if self._stopping:
             session.stop(SessionState.SUSPENDED)
         self._sessions[id_] = session
-        self._tasks[id_] = asyncio.create_task(self._run(session, lease))
+        self._tasks[id_] = asyncio.create_task(self._run(session, leases))
         return session
 
-    def _acquire(self, options: LiveOptions) -> tuple[AbstractContextManager[Engine], Engine]:
-        lease = self._engines.acquire(options.model, language=options.language.language, task=options.task)
-        return lease, lease.__enter__()
+    def _acquire(
+        self, id_: str, options: LiveOptions, form: PcmFormat | None
+    ) -> tuple[ExitStack, Engine, SessionSpeakers | None]:
+        with ExitStack() as leases:
+            lease = self._engines.acquire(
+                options.model, language=options.language.language, task=options.task
+            )
+            engine = leases.enter_context(lease)
+            speakers: SessionSpeakers | None = None
+            if options.speakers is not None:
+                if self._voices is None:
+                    raise ModelUnavailableError(
+                        "This server tells no speakers apart in live sessions.", field="diarize"
+                    )
+                networks = leases.enter_context(self._voices.acquire(CancelToken()))
+                audio = self._folder / id_ / "audio"
+                speakers = SessionSpeakers(
+                    options.speakers, networks, self._scheduler, audio, form, self._threads
+                )
+            return leases.pop_all(), engine, speakers
+        raise AssertionError("no lease swallows an error")
 
     def _stream(
         self,
@@ -290,6 +315,7 @@ class LiveService:
         meta: dict[str, Any],
         logged: Logged | None,
         engine: Engine,
+        speakers: SessionSpeakers | None,
     ) -> LiveStream:
         folder = self._folder / id_
         languages = engine.capabilities.languages
@@ -299,20 +325,20 @@ class LiveService:
             if logged is None
             else Journal.reopen(folder, sequenced=meta["sequenced"])
         )
-        stream = LiveStream(options, form, languages, journal)
+        stream = LiveStream(options, form, languages, journal, None if speakers is None else speakers.label)
         if logged is not None:
             fresh = Logged.read(folder)
             assert fresh is not None  # noqa: S101
             stream.replay(folder, fresh)
         return stream
 
-    async def _run(self, session: LiveSession, lease: AbstractContextManager[Engine]) -> None:
+    async def _run(self, session: LiveSession, leases: ExitStack) -> None:
         try:
             await session.run()
         finally:
             self._sessions.pop(session.id, None)
             self._tasks.pop(session.id, None)
-            await asyncio.get_running_loop().run_in_executor(None, lease.__exit__, None, None, None)
+            await asyncio.get_running_loop().run_in_executor(None, leases.close)
 
     async def _logged(self, id_: str) -> Logged | None:
         if not _ID.fullmatch(id_):  # never a path of somebody's making

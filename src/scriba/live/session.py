@@ -22,13 +22,15 @@ from scriba.domain.errors import (
     OverloadedError,
     ScribaError,
 )
+from scriba.domain.speakers import SpeakerTurn
 from scriba.engine.port import Engine
 from scriba.engine.scheduler import Priority, Scheduler
 from scriba.live.events import Lag
 from scriba.live.hearing import Hearing
 from scriba.live.numbered import Acknowledged, Failed, Numbered
 from scriba.live.outbox import Outbox
-from scriba.live.pace import AT_EASE, Pace
+from scriba.live.pace import AT_EASE, Effort, Pace
+from scriba.live.speakers import SessionSpeakers
 from scriba.live.state import TAKES_AUDIO, WORKING, SessionState, take_edge
 from scriba.live.stream import FINISH, FLUSH, LiveStream
 from scriba.live.work import Kind, Work
@@ -72,11 +74,13 @@ class LiveSession:
         step: float,
         *,
         frame: int | None = None,
+        speakers: SessionSpeakers | None = None,
     ) -> None:
         """
         Args:
             step: seconds of audio between two hearings.
             frame: number of the client's last frame in the log; None when its frames have no numbers.
+            speakers: finds out who speaks; None when nobody asked.
         """
         self.id = id_
         self.state = SessionState.DETACHED
@@ -90,6 +94,8 @@ class LiveSession:
         self._limits = limits
         self._executor = executor
         self._step = step
+        self.speakers = speakers
+        self._telling: asyncio.Task[list[SpeakerTurn] | None] | None = None
         self._inbox: deque[bytes | str] = deque()
         self._inbox_bytes = 0
         self._accepted = stream.received
@@ -196,6 +202,10 @@ class LiveSession:
 
     async def run(self) -> None:
         """Work until the session has ended."""
+        if self.speakers is not None:
+            effort = None if self._limits.exact else self._effort
+            self._telling = asyncio.create_task(self.speakers.run(self._stream, effort, self._cancel))
+            self._telling.add_done_callback(lambda _: self._news.set())
         try:
             while self.state in WORKING:
                 self._news.clear()
@@ -208,6 +218,9 @@ class LiveSession:
             await self._fail(EngineError("The live session failed; the server's log has the cause."))
         finally:
             self._cancel.cancel()
+            if self.speakers is not None and self._telling is not None:
+                self.speakers.wake()
+                await asyncio.wait([self._telling])
             await asyncio.shield(self._in_thread(self._stream.close))
             self._room.set()
             self.ended.set()
@@ -227,13 +240,16 @@ class LiveSession:
         await self._sync()
         self._tell_lag()
         if self._ending and not self._inbox and self._work is None and not busy:
+            if self._telling is not None and not self._telling.done():
+                return False
+            turns = None if self._telling is None else self._telling.result()
             self._become(SessionState.FINISHED)
-            self._publish(await self._in_thread(self._finish))
+            self._publish(await self._in_thread(lambda: self._finish(turns)))
             return True
         return busy
 
-    def _finish(self) -> list[Numbered]:
-        events = [*self._stream.events(), *self._stream.finish()]
+    def _finish(self, turns: list[SpeakerTurn] | None) -> list[Numbered]:
+        events = [*self._stream.events(), *self._stream.finish(turns)]
         self._stream.sync()
         return events
 
@@ -255,12 +271,17 @@ class LiveSession:
             return self._stream.events()
 
         self._publish(await self._in_thread(work))
+        if self.speakers is not None:
+            self.speakers.wake()
         return True
+
+    def _effort(self) -> Effort:
+        return self._pace.effort(self._step)
 
     def _begin(self) -> bool:
         """Ask for the next hearing; whether there was one to ask for."""
         if self._work is None:
-            effort = AT_EASE if self._limits.exact else self._pace.effort(self._step)
+            effort = AT_EASE if self._limits.exact else self._effort()
             self._work = self._stream.next_work(effort)
             self._retries = 0
         if self._work is None:

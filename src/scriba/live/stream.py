@@ -7,7 +7,7 @@ once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scriba.audio.live_container import LiveContainer
 from scriba.audio.live_pcm import PIECES_A_SECOND, LivePcm, PcmFormat
 from scriba.domain.media import SAMPLE_RATE
-from scriba.live.events import DURABLE, Partial
+from scriba.domain.speakers import SpeakerTurn
+from scriba.live.events import DURABLE, LiveEvent, Partial, SpeakersFound
 from scriba.live.hearing import Hearing
 from scriba.live.journal import Journal, Logged, audio_blocks
 from scriba.live.listener import Listener
@@ -47,11 +48,17 @@ def open_input(form: PcmFormat | None) -> AudioInput:
 
 
 class LiveStream:
-    """Input, listener and log of one session."""
+    """Input, listener and log of one session. ``label`` puts in who speaks, as far as that is known."""
 
     def __init__(
-        self, options: LiveOptions, form: PcmFormat | None, languages: frozenset[str], journal: Journal
+        self,
+        options: LiveOptions,
+        form: PcmFormat | None,
+        languages: frozenset[str],
+        journal: Journal,
+        label: Callable[[LiveEvent], LiveEvent] | None = None,
     ) -> None:
+        self._label = label
         self.listener = Listener(options, languages)
         self._form = form
         self._input = open_input(form)
@@ -137,15 +144,17 @@ class LiveStream:
 
     def events(self) -> list[Numbered]:
         """What happened since the last call; what is to be kept is in the log before it is returned."""
-        return self._number(self.listener.events())
+        events = self.listener.events()
+        return self._number(events if self._label is None else [self._label(own) for own in events])
 
     def end(self, event: SessionEvent) -> list[Numbered]:
         """The last event of the session."""
         return self._number([event])
 
-    def finish(self) -> list[Numbered]:
-        """All was heard."""
-        return self.end(Finished(round(self.seconds, 3)))
+    def finish(self, turns: Sequence[SpeakerTurn] | None = None) -> list[Numbered]:
+        """All was heard, and ``turns`` were found if speakers were asked for."""
+        found = [] if turns is None else [SpeakersFound(tuple(turns))]
+        return self._number([*found, Finished(round(self.seconds, 3))])
 
     def sync(self, frame: int | None = None) -> int:
         """Bytes of audio that are safe on the disk; ``frame`` is the client's number of the last of them."""

@@ -18,7 +18,7 @@ from scriba.server.model_settings import build_models
 from scriba.server.separation import build_separation
 from scriba.server.services import Services
 from scriba.server.settings import ContextChoice, Settings
-from scriba.server.speakers import build_diarizer
+from scriba.server.speakers import build_diarizer, build_networks
 from scriba.server.warming import ModelWarmer
 from scriba.transcribe.batch import BatchTranscriber
 from scriba.transcribe.voice import VoiceActivity
@@ -86,11 +86,12 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
     scheduler = Scheduler(layout.workers, max_rows=settings.batch_rows)
     limits = decode_limits(settings)
     voices: Residency[OnnxNetworks] = Residency(ttl=settings.model_idle_seconds or None)
+    networks = build_networks(settings, store.root, voices)
     sweeper = _Sweeper(residency, voices)
     separation = build_separation(settings)
     telling = SpeakerTranscriber(
         RecordingTranscriber(engines, scheduler, limits),
-        build_diarizer(settings, store.root, voices, limits),
+        build_diarizer(settings, networks, limits),
         scheduler,
     )
     # Music goes first: who speaks is told from the voice alone.
@@ -107,7 +108,9 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
         transcriber=transcriber,
         models=InstalledModels(catalogue, store, settings.model_fallback),
         warm=ModelWarmer(catalogue, store, engines, settings.model_fallback),
-        live=LiveService(engines, scheduler, settings.data_dir / "live", settings.live.limits()),
+        live=LiveService(
+            engines, scheduler, settings.data_dir / "live", settings.live.limits(), voices=networks
+        ),
         jobs=_jobs(settings, transcriber, limits, separation) if with_jobs else None,
         separation=separation,
         load=lambda: {own.name.lower(): load for own, load in scheduler.load().items()},

@@ -11,7 +11,7 @@ from scriba.models.residency import Residency
 from scriba.models.speaker_model import SpeakerModelStore
 from scriba.server.setting_groups import SpeakerEngine
 from scriba.server.settings import Settings
-from scriba.speakers.port import Diarizer
+from scriba.speakers.port import Diarizer, NetworkProvider
 
 if TYPE_CHECKING:
     from scriba.speakers.networks import OnnxNetworks
@@ -24,16 +24,19 @@ def speaker_devices(settings: Settings) -> tuple[str, ...]:
     return ("cuda",) if settings.device == "cuda" else ("cpu", "cuda")
 
 
-def build_diarizer(
-    settings: Settings, models: Path, residency: Residency[OnnxNetworks], limits: DecodeLimits
-) -> Diarizer:
+def build_networks(settings: Settings, models: Path, residency: Residency[OnnxNetworks]) -> NetworkProvider:
+    """Where the networks come from; nothing is fetched or loaded yet."""
+    from scriba.speakers.provider import ResidentNetworks
+
+    return ResidentNetworks(SpeakerModelStore(models), residency, may_fetch=settings.model_allow_pull)
+
+
+def build_diarizer(settings: Settings, networks: NetworkProvider, limits: DecodeLimits) -> Diarizer:
     """The adapter that the settings name; no model is fetched or loaded yet."""
     from scriba.speakers.channels import ChannelDiarizer
     from scriba.speakers.diarizer import NetworkDiarizer
-    from scriba.speakers.provider import ResidentNetworks
     from scriba.speakers.pyannote import PyannoteDiarizer, load_pipeline
 
-    networks = ResidentNetworks(SpeakerModelStore(models), residency, may_fetch=settings.model_allow_pull)
     diarizer: Diarizer = NetworkDiarizer(networks, limits)
     if settings.speakers.engine is SpeakerEngine.PYANNOTE:
         token = None if settings.hf_token is None else settings.hf_token.get_secret_value()

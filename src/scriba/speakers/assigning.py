@@ -65,18 +65,26 @@ class Speakers:
             return [segment if words else replace(segment, words=None)]
         if not segment.words:
             return [replace(segment, speaker=self.at(segment.start, segment.end))]
-        runs = [list(run) for _, run in groupby(self._said(segment.words), key=lambda word: word.speaker)]
-        if len(runs) == 1:
-            only = tuple(runs[0]) if words else None
-            return [replace(segment, speaker=runs[0][0].speaker, words=only)]
-        return list(_cut(segment, runs, words=words))
+        return by_speaker(replace(segment, words=tuple(self.said(segment.words))), words=words)
 
-    def _said(self, words: Sequence[Word]) -> list[Word]:
+    def said(self, words: Sequence[Word]) -> list[Word]:
+        """Words in order of time, each with who says it."""
         said: list[Word] = []
         for word in words:
             before = said[-1].speaker if said else None
             said.append(replace(word, speaker=self.at(word.start, word.end, before)))
         return _steady(said)
+
+
+def by_speaker(segment: Segment, *, words: bool) -> list[Segment]:
+    """The segment by the speakers that its words have: one for each run of words of one speaker."""
+    runs = [list(run) for _, run in groupby(segment.words or (), key=lambda word: word.speaker)]
+    if not runs:
+        return [segment]
+    if len(runs) == 1:
+        only = tuple(runs[0]) if words else None
+        return [replace(segment, speaker=runs[0][0].speaker, words=only)]
+    return list(_cut(segment, runs, words=words))
 
 
 def _steady(words: list[Word]) -> list[Word]:

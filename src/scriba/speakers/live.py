@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scriba.domain.cancel import CancelToken
 from scriba.domain.media import SAMPLE_RATE
 from scriba.domain.speakers import SpeakerOptions, SpeakerTurn, speaker_name
+from scriba.domain.transcript import Word
 from scriba.speakers.assigning import Speakers
 from scriba.speakers.clustering import normalised
 from scriba.speakers.frames import WINDOW_SAMPLES
@@ -27,6 +28,9 @@ Audio = NDArray[np.float32]
 HOP_SECONDS = 1.0
 _NEW_SECONDS = 1.5
 """Speech alone from which somebody who was not heard before is believed to be there."""
+_GUESSED_SECONDS = 3.0
+"""So far behind what was examined, whoever spoke last is taken to go on; later than that nobody knows."""
+_REMEMBERED_SECONDS = 60.0
 _REVISED_SECONDS = 5.0
 """The latest window decides anew about so much of the past: the network hears both sides of it now."""
 
@@ -36,16 +40,29 @@ class LiveSpeakers:
 
     Args:
         options: ``count`` and ``maximum`` bound what is found as it goes; all of them hold for ``finish``.
+
+    ``at`` and ``told`` may be asked on another thread than the one that calls the rest.
     """
 
     def __init__(self, options: SpeakerOptions) -> None:
         self._options = options
         self._held = np.zeros(0, np.float32)
         self._end = 0
+        self._examined = 0
         self._due = round(HOP_SECONDS * SAMPLE_RATE)
         self._windows: list[Examined] = []
         self._sums: list[NDArray[np.float32]] = []
         self._turns: list[SpeakerTurn] = []
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of sound that came."""
+        return self._end / SAMPLE_RATE
+
+    @property
+    def examined(self) -> float:
+        """Seconds of the stream up to which windows were taken."""
+        return self._examined / SAMPLE_RATE
 
     def push(self, audio: Audio) -> list[tuple[int, Audio]]:
         """Windows that are due with this sound: ``(first sample, up to 10 s)``, for ``voices.examine``."""
@@ -59,9 +76,19 @@ class LiveSpeakers:
                 due.append((self._end - len(self._held), self._held.copy()))
         return due
 
-    def take(self, window: Examined) -> None:
-        """What was found in a window; in order."""
+    def rest(self) -> tuple[int, Audio] | None:
+        """At the end of the sound: the window that reaches to it, if none was taken that does."""
+        if self._examined >= self._end:
+            return None
+        return self._end - len(self._held), self._held
+
+    def take(self, window: Examined, samples: int) -> None:
+        """What was found in a window of so many samples; in order. Windows that are due may be left out as
+        long as those that are taken overlap."""
+        if samples == WINDOW_SAMPLES and self._examined < WINDOW_SAMPLES:
+            self._windows.clear()  # beginnings of this one, which was heard with more behind them
         self._windows.append(window)
+        self._examined = window.sample + samples
         self._meet(window)
         people = (
             People(normalised(np.stack(self._sums))) if self._sums else People(np.zeros((0, 0), np.float32))
@@ -73,14 +100,27 @@ class LiveSpeakers:
         # A window's axis begins at frame 0 of its own place in the recording.
         known = {group: speaker_name(group) for group in range(len(people))}
         fresh = turns(found, known, pause=PAUSE_SECONDS)
-        cut = max(start, self._end / SAMPLE_RATE - _REVISED_SECONDS) if self._turns else 0.0
+        cut = max(start, self.examined - _REVISED_SECONDS) if self._turns else 0.0
         self._turns = _before(self._turns, cut) + [
             SpeakerTurn(max(turn.start, cut), turn.end, turn.speaker) for turn in fresh if turn.end > cut
         ]
 
     def at(self, start: float, end: float) -> str | None:
-        """Who speaks, as far as is known now; seconds of the stream. None while nobody was heard."""
-        return Speakers([turn for turn in self._turns if turn.end > start - 60.0]).at(start, end)
+        """Who speaks, as far as is known now; seconds of the stream. None while nobody knows."""
+        if start > self.examined + _GUESSED_SECONDS:
+            return None
+        return self._lately(start).at(start, end)
+
+    def told(self, words: Sequence[Word]) -> tuple[Word, ...]:
+        """Words in order of time, each with who says it as far as is known now."""
+        if not words:
+            return ()
+        latest = self.examined + _GUESSED_SECONDS
+        known = [word for word in words if word.start <= latest]
+        return (*self._lately(words[0].start).said(known), *words[len(known) :])
+
+    def _lately(self, start: float) -> Speakers:
+        return Speakers([turn for turn in self._turns if turn.end > start - _REMEMBERED_SECONDS])
 
     def finish(self, cancel: CancelToken) -> list[SpeakerTurn]:
         """All turns, once everything was heard: grouped anew, under the names that were told as it went.

@@ -21,6 +21,7 @@ from scriba.domain.transcript import Task
 from scriba.doors import sockets
 from scriba.doors.context import DoorContext
 from scriba.doors.live import wire
+from scriba.doors.speakers import speaker_numbers
 from scriba.live.forms import CHANNELS, ENCODINGS, RATES, parse_form
 from scriba.live.numbered import Numbered
 from scriba.live.options import EndpointOptions, LiveOptions, SettlePolicy
@@ -115,6 +116,9 @@ class LiveConnection:
             hotwords=start.hotwords,
             beam_size=defaults.decoding.beam_size,
             guards=defaults.guards,
+            speakers=speaker_numbers(
+                start.diarize, start.num_speakers, start.min_speakers, start.max_speakers
+            ),
         )
 
     async def _talk(self, session: LiveSession, after: int) -> None:
@@ -177,14 +181,15 @@ class LiveConnection:
         await session.audio(message[_HEADER.size :], number)
 
     async def _write(self, session: LiveSession, outbox: Outbox, missed: list[Numbered]) -> None:
+        speakers = session.speakers is not None
         for numbered in missed:
-            await sockets.send(self._socket, wire.event_message(numbered))
+            await sockets.send(self._socket, wire.event_message(numbered, speakers=speakers))
         while True:
             items = await outbox.get()
             if items is None:
                 break
             for numbered in items:
-                await sockets.send(self._socket, wire.event_message(numbered))
+                await sockets.send(self._socket, wire.event_message(numbered, speakers=speakers))
         code, reason = sockets.NORMAL, ""
         if outbox.closed == "replaced":
             code, reason = REPLACED, "Another connection has taken the session over."

@@ -16,6 +16,7 @@ from scriba.live.events import (
     Partial,
     SegmentFinal,
     Settled,
+    SpeakersFound,
     SpeechPaused,
     SpeechStarted,
     Withheld,
@@ -53,6 +54,10 @@ class Start(ClientMessage):
     delay: Delay = Delay.LOW
     end_silence: float | None = Field(None, ge=0.2, le=10.0)
     automatic: bool = True
+    diarize: bool | None = None
+    num_speakers: int | None = None
+    min_speakers: int | None = None
+    max_speakers: int | None = None
 
 
 class Resume(ClientMessage):
@@ -114,13 +119,13 @@ def error_message(error: ScribaError) -> dict[str, Any]:
     return {"type": "error", "code": error.code, "message": error.message, "field": error.field}
 
 
-def event_message(numbered: Numbered) -> dict[str, Any]:
-    """An event as it goes out. Kept ones have ``seq``."""
-    body = _body(numbered.event)
+def event_message(numbered: Numbered, *, speakers: bool = False) -> dict[str, Any]:
+    """An event as it goes out. Kept ones have ``seq``; with ``speakers`` segments and words have theirs."""
+    body = _body(numbered.event, speakers)
     return {"type": body.pop("type"), **({"seq": numbered.seq} if numbered.kept else {}), **body}
 
 
-def _body(event: object) -> dict[str, Any]:
+def _body(event: object, speakers: bool) -> dict[str, Any]:
     match event:
         case Partial(start, end, text):
             return {"type": "partial", "start": start, "end": end, "text": text}
@@ -131,10 +136,15 @@ def _body(event: object) -> dict[str, Any]:
                 "end": words[-1].end,
                 "text": "".join(word.text for word in words),
                 "language": language,
-                "words": [_word(word) for word in words],
+                "words": [_word(word, speakers) for word in words],
             }
         case SegmentFinal(segment):
-            return {"type": "segment", **_segment(segment)}
+            return {"type": "segment", **_segment(segment, speakers)}
+        case SpeakersFound(turns):
+            return {
+                "type": "speakers",
+                "turns": [{"start": own.start, "end": own.end, "speaker": own.speaker} for own in turns],
+            }
         case SpeechStarted(at):
             return {"type": "speech_started", "at": at}
         case SpeechPaused(at):
@@ -163,16 +173,18 @@ def _body(event: object) -> dict[str, Any]:
             raise TypeError(f"no message for {type(event).__name__}")
 
 
-def _word(word: DomainWord) -> dict[str, Any]:
-    return {"word": word.text, "start": word.start, "end": word.end, "probability": word.probability}
+def _word(word: DomainWord, speakers: bool) -> dict[str, Any]:
+    body = {"word": word.text, "start": word.start, "end": word.end, "probability": word.probability}
+    return body | ({"speaker": word.speaker} if speakers else {})
 
 
-def _segment(segment: DomainSegment) -> dict[str, Any]:
+def _segment(segment: DomainSegment, speakers: bool) -> dict[str, Any]:
     return {
         "id": segment.id,
         "start": segment.start,
         "end": segment.end,
         "text": segment.text,
         "language": segment.language,
-        "words": [_word(word) for word in segment.words or ()],
+        **({"speaker": segment.speaker} if speakers else {}),
+        "words": [_word(word, speakers) for word in segment.words or ()],
     }
