@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ def job(
     decode: bool = False,
     beam: int = 1,
     patience: float = 0.0,
+    reach: float = math.inf,
     expires: float | None = None,
 ) -> Job:
     options = DecodingOptions(beam_size=beam)
@@ -48,6 +50,7 @@ def job(
         due=at + ALLOWANCE[priority],
         order=next(ORDER),
         patience=patience,
+        reach=reach,
         expires=expires,
         step=step,
         key=company(ENGINE, step),
@@ -98,6 +101,16 @@ def test_a_decoding_that_has_waited_long_enough_goes_before_other_work() -> None
     first = job(decode=True, patience=1.0)
     own = waiting(first, job())
     assert own.take(1.5, []) == [first]
+
+
+def test_a_decoding_lets_go_first_only_what_is_due_soon_after_it() -> None:
+    """A clip waits for clips that came with it, not for the later windows of a recording or for batch work."""
+    clip = job(decode=True, patience=0.25, reach=0.5)
+    together, later, batch = job(at=0.1), job(at=1.0), job(Priority.BATCH)
+    queue = waiting(clip, together, later, batch)
+    assert queue.take(0.0, []) == [together]
+    assert queue.take(0.0, []) == [clip]
+    assert queue.take(0.0, []) == [later]
 
 
 def test_one_that_is_urgent_takes_company_along() -> None:

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -72,6 +73,8 @@ class Job:
     key: Hashable | None = None
     since: float = 0.0
     """When the present step began to wait."""
+    reach: float = math.inf
+    """While it waits for company, only steps that are due at most so many seconds after it go first."""
 
     def become(self, state: State) -> None:
         """Take an edge.

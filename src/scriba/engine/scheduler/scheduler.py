@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -103,6 +104,7 @@ class Scheduler:
         cancel: CancelToken | None = None,
         ahead: float = 0.0,
         patience: float = 0.0,
+        reach: float = math.inf,
         expires_in: float | None = None,
     ) -> Future[T]:
         """Have a flow driven to its end; the future gets what it returns or raises.
@@ -110,6 +112,7 @@ class Scheduler:
         Args:
             ahead: seconds by which this runs ahead of need; it lets others of its class go first.
             patience: seconds its decodings may wait for company.
+            reach: and only while steps wait that are due at most so many seconds after it.
             expires_in: seconds after which it is not worth beginning any more.
 
         Raises:
@@ -125,6 +128,7 @@ class Scheduler:
             due=now + ALLOWANCE[priority] + ahead,
             order=next(self._order),
             patience=patience,
+            reach=reach,
             expires=None if expires_in is None else now + expires_in,
         )
         with self._condition:

@@ -79,6 +79,8 @@ class Waiting:
         )
         unripe: list[Job] = []
         for job in ordered:
+            if unripe and job.due > unripe[0].due + unripe[0].reach:
+                break
             group = self._group(job, ordered, running)
             if not isinstance(job.step, Decode) or self._ripe(job, group, now):
                 return self._taken(group)
