@@ -104,7 +104,7 @@ def test_a_decoding_that_has_waited_long_enough_goes_before_other_work() -> None
 
 
 def test_a_decoding_lets_go_first_only_what_is_due_soon_after_it() -> None:
-    """A clip waits for clips that came with it, not for the later windows of a recording or for batch work."""
+    """A clip waits for clips that came with it, not for later windows of a recording or for batch work."""
     clip = job(decode=True, patience=0.25, reach=0.5)
     together, later, batch = job(at=0.1), job(at=1.0), job(Priority.BATCH)
     queue = waiting(clip, together, later, batch)
