@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from scriba.models.speaker_model import SpeakerModelStore
 from tests import speech
 from tests.postgres import PostgresServer, postgres_server
 from tests.stores import Stores, open_stores
+
+# A shell that puts the tests into the background has interruptions ignored, by them and by what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
