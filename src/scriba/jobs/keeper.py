@@ -48,7 +48,10 @@ class Keeper:
             (LOST_SECONDS, self.offer_again),
             *self._chores,
         ]
-        await asyncio.gather(*(_repeat(seconds, one, stop) for seconds, one in work))
+        # A group waits for all of its tasks also when it is cancelled; none may be at the database later.
+        async with asyncio.TaskGroup() as tasks:
+            for seconds, one in work:
+                tasks.create_task(_repeat(seconds, one, stop))
 
     async def recover(self) -> None:
         """Free what the dead hold."""
