@@ -37,7 +37,7 @@ from scriba.engine.port import (
     Phrase,
 )
 from scriba.engine.prompts import Prompt, prompt_for
-from scriba.engine.search.batch import Reader, search_all
+from scriba.engine.search.batch import search_all
 from scriba.engine.search.hypotheses import Beam, Greedy, Sampling, Search
 from scriba.engine.search.rules import SpecialTokens, TokenRules
 from scriba.engine.silence import CachedSilence
@@ -166,18 +166,16 @@ class OpenVinoEngine:
             tails = np.array([prompt.tokens[prompt.start + 1 :] for prompt in prompts], dtype=np.int64)
             if tails.size:
                 logits = session.feed(tails)[:, 0]
-            reader: Reader = session
+            witness: Witness | None = None
             if any(request.words for _, request in batch) and isinstance(searches[0], Greedy):
-                reader = witness = Witness(session, [encoded.heard for encoded, _ in batch])
-            search_all(reader, logits, searches)
-            for window, ((encoded, request), search) in enumerate(zip(batch, searches, strict=True)):
-                encoded.witnessed = None
-                if request.words and isinstance(search, Greedy):
-                    written = search.best().tokens
-                    encoded.witnessed = witness.witnessed(window, written, search.log_probabilities)
+                witness = Witness(session, [encoded.heard for encoded, _ in batch])
+            search_all(witness or session, logits, searches)
         results = []
-        for (encoded, request), search, no_speech in zip(batch, searches, silent, strict=True):
-            best = search.best()
+        for window, ((encoded, request), search) in enumerate(zip(batch, searches, strict=True)):
+            best, no_speech = search.best(), silent[window]
+            encoded.witnessed = None
+            if witness is not None and request.words and isinstance(search, Greedy):
+                encoded.witnessed = witness.witnessed(window, best.tokens, search.log_probabilities)
             results.append(
                 decoded_text(
                     self._tokenizer,

@@ -61,7 +61,6 @@ class Greedy:
         """
         self._rules, self._end, self._limit = rules, end, limit
         self._tokens: list[int] = []
-        self._sum = 0.0
         self.log_probabilities: list[float] = []
         """Of each token, the end token included where it was reached."""
 
@@ -69,7 +68,6 @@ class Greedy:
         weighed = self._rules.weigh(logits[0], self._tokens)
         token = int(weighed.logits.argmax())
         self.log_probabilities.append(float(weighed.logits[token]) - weighed.log_sum)
-        self._sum += self.log_probabilities[-1]
         if token == self._end:
             return None
         self._tokens.append(token)
@@ -78,7 +76,7 @@ class Greedy:
         return Next([token], [0])
 
     def best(self) -> Hypothesis:
-        return Hypothesis(tuple(self._tokens), self._sum)
+        return Hypothesis(tuple(self._tokens), sum(self.log_probabilities))
 
 
 class Sampling:

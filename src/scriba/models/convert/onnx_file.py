@@ -13,26 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+from google.protobuf import message
 
+from scriba.models.convert.onnx_messages import TYPES, Messages, model_class
 from scriba.models.convert.state import Array, ConversionError
 
-_TYPES = descriptor_pb2.FieldDescriptorProto
-# message -> (field, number, type or message name, repeated)
-_MESSAGES: dict[str, tuple[tuple[str, int, int | str, bool], ...]] = {
+_MESSAGES: Messages = {
     "Tensor": (
-        ("dims", 1, _TYPES.TYPE_INT64, True),
-        ("data_type", 2, _TYPES.TYPE_INT32, False),
-        ("float_data", 4, _TYPES.TYPE_FLOAT, True),
-        ("int32_data", 5, _TYPES.TYPE_INT32, True),
-        ("name", 8, _TYPES.TYPE_STRING, False),
-        ("raw_data", 9, _TYPES.TYPE_BYTES, False),
+        ("dims", 1, TYPES.TYPE_INT64, True),
+        ("data_type", 2, TYPES.TYPE_INT32, False),
+        ("float_data", 4, TYPES.TYPE_FLOAT, True),
+        ("int32_data", 5, TYPES.TYPE_INT32, True),
+        ("name", 8, TYPES.TYPE_STRING, False),
+        ("raw_data", 9, TYPES.TYPE_BYTES, False),
     ),
     "Attribute": (("g", 6, "Graph", False),),
     "Node": (
-        ("input", 1, _TYPES.TYPE_STRING, True),
-        ("name", 3, _TYPES.TYPE_STRING, False),
-        ("op_type", 4, _TYPES.TYPE_STRING, False),
+        ("input", 1, TYPES.TYPE_STRING, True),
+        ("name", 3, TYPES.TYPE_STRING, False),
+        ("op_type", 4, TYPES.TYPE_STRING, False),
         ("attribute", 5, "Attribute", True),
     ),
     "Graph": (("node", 1, "Node", True), ("initializer", 5, "Tensor", True)),
@@ -53,20 +52,7 @@ _MAX_ELEMENTS = 1 << 30
 
 @cache
 def _model_class() -> type[message.Message]:
-    file = descriptor_pb2.FileDescriptorProto(name="scriba_onnx.proto", package=_PACKAGE, syntax="proto3")
-    for name, fields in _MESSAGES.items():
-        declared = file.message_type.add(name=name)
-        for field, number, kind, repeated in fields:
-            label = _TYPES.LABEL_REPEATED if repeated else _TYPES.LABEL_OPTIONAL
-            entry = declared.field.add(name=field, number=number, label=label)
-            if isinstance(kind, str):
-                entry.type = _TYPES.TYPE_MESSAGE
-                entry.type_name = f".{_PACKAGE}.{kind}"
-            else:
-                entry.type = kind  # type: ignore[assignment,unused-ignore]
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Model"))
+    return model_class(_MESSAGES, _PACKAGE)
 
 
 class OnnxFile:

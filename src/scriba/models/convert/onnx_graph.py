@@ -12,53 +12,51 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from scriba.models.convert.onnx_messages import TYPES, Messages, model_class
 from scriba.models.convert.state import Array
 
-_TYPES = descriptor_pb2.FieldDescriptorProto
-# message -> (field, number, type or message name, repeated)
-_MESSAGES: dict[str, tuple[tuple[str, int, int | str, bool], ...]] = {
+_MESSAGES: Messages = {
     "Tensor": (
-        ("dims", 1, _TYPES.TYPE_INT64, True),
-        ("data_type", 2, _TYPES.TYPE_INT32, False),
-        ("name", 8, _TYPES.TYPE_STRING, False),
-        ("raw_data", 9, _TYPES.TYPE_BYTES, False),
+        ("dims", 1, TYPES.TYPE_INT64, True),
+        ("data_type", 2, TYPES.TYPE_INT32, False),
+        ("name", 8, TYPES.TYPE_STRING, False),
+        ("raw_data", 9, TYPES.TYPE_BYTES, False),
     ),
     "Attribute": (
-        ("name", 1, _TYPES.TYPE_STRING, False),
-        ("f", 2, _TYPES.TYPE_FLOAT, False),
-        ("i", 3, _TYPES.TYPE_INT64, False),
-        ("s", 4, _TYPES.TYPE_BYTES, False),
-        ("ints", 8, _TYPES.TYPE_INT64, True),
-        ("type", 20, _TYPES.TYPE_INT32, False),
+        ("name", 1, TYPES.TYPE_STRING, False),
+        ("f", 2, TYPES.TYPE_FLOAT, False),
+        ("i", 3, TYPES.TYPE_INT64, False),
+        ("s", 4, TYPES.TYPE_BYTES, False),
+        ("ints", 8, TYPES.TYPE_INT64, True),
+        ("type", 20, TYPES.TYPE_INT32, False),
     ),
     "Node": (
-        ("input", 1, _TYPES.TYPE_STRING, True),
-        ("output", 2, _TYPES.TYPE_STRING, True),
-        ("name", 3, _TYPES.TYPE_STRING, False),
-        ("op_type", 4, _TYPES.TYPE_STRING, False),
+        ("input", 1, TYPES.TYPE_STRING, True),
+        ("output", 2, TYPES.TYPE_STRING, True),
+        ("name", 3, TYPES.TYPE_STRING, False),
+        ("op_type", 4, TYPES.TYPE_STRING, False),
         ("attribute", 5, "Attribute", True),
     ),
     "Dimension": (
-        ("dim_value", 1, _TYPES.TYPE_INT64, False),
-        ("dim_param", 2, _TYPES.TYPE_STRING, False),
+        ("dim_value", 1, TYPES.TYPE_INT64, False),
+        ("dim_param", 2, TYPES.TYPE_STRING, False),
     ),
     "Shape": (("dim", 1, "Dimension", True),),
-    "TensorType": (("elem_type", 1, _TYPES.TYPE_INT32, False), ("shape", 2, "Shape", False)),
+    "TensorType": (("elem_type", 1, TYPES.TYPE_INT32, False), ("shape", 2, "Shape", False)),
     "Type": (("tensor_type", 1, "TensorType", False),),
-    "ValueInfo": (("name", 1, _TYPES.TYPE_STRING, False), ("type", 2, "Type", False)),
+    "ValueInfo": (("name", 1, TYPES.TYPE_STRING, False), ("type", 2, "Type", False)),
     "Graph": (
         ("node", 1, "Node", True),
-        ("name", 2, _TYPES.TYPE_STRING, False),
+        ("name", 2, TYPES.TYPE_STRING, False),
         ("initializer", 5, "Tensor", True),
         ("input", 11, "ValueInfo", True),
         ("output", 12, "ValueInfo", True),
     ),
-    "OperatorSet": (("domain", 1, _TYPES.TYPE_STRING, False), ("version", 2, _TYPES.TYPE_INT64, False)),
+    "OperatorSet": (("domain", 1, TYPES.TYPE_STRING, False), ("version", 2, TYPES.TYPE_INT64, False)),
     "Model": (
-        ("ir_version", 1, _TYPES.TYPE_INT64, False),
-        ("producer_name", 2, _TYPES.TYPE_STRING, False),
+        ("ir_version", 1, TYPES.TYPE_INT64, False),
+        ("producer_name", 2, TYPES.TYPE_STRING, False),
         ("graph", 7, "Graph", False),
         ("opset_import", 8, "OperatorSet", True),
     ),
@@ -71,21 +69,7 @@ _ATTRIBUTE_FLOAT, _ATTRIBUTE_INT, _ATTRIBUTE_STRING, _ATTRIBUTE_INTS = 1, 2, 3, 
 
 @cache
 def _model_class() -> Any:
-    file = descriptor_pb2.FileDescriptorProto(name="scriba_onnx_writing.proto", package=_PACKAGE)
-    file.syntax = "proto3"
-    for name, fields in _MESSAGES.items():
-        declared = file.message_type.add(name=name)
-        for field, number, kind, repeated in fields:
-            label = _TYPES.LABEL_REPEATED if repeated else _TYPES.LABEL_OPTIONAL
-            entry = declared.field.add(name=field, number=number, label=label)
-            if isinstance(kind, str):
-                entry.type = _TYPES.TYPE_MESSAGE
-                entry.type_name = f".{_PACKAGE}.{kind}"
-            else:
-                entry.type = kind  # type: ignore[assignment,unused-ignore]
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Model"))
+    return model_class(_MESSAGES, _PACKAGE)
 
 
 class GraphBuilder:
