@@ -9,6 +9,7 @@ import pytest
 
 from scriba.domain.errors import EngineError, StorageFullError
 from scriba.domain.job import Job, JobKind, JobState
+from scriba.jobs.keeper import Keeper
 from scriba.jobs.port import Delivery
 from scriba.jobs.statements import Hold
 from scriba.store.results import ResultStore, StoredResult
@@ -225,6 +226,26 @@ async def test_a_job_that_is_claimed_while_the_worker_ends_goes_back_too(
     assert (back.state, back.attempt, back.owner) == (JobState.QUEUED, 0, None)
     assert batch.heard == []
     await queue.close()
+
+
+async def test_a_delivery_that_comes_before_the_lease_has_run_out_is_not_lost(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dead worker's delivery is found before its lease has run out, and nobody offers the job again."""
+
+    async def free(keeper: Keeper) -> None:
+        await stores.jobs.recover()
+
+    async def offer_nothing(keeper: Keeper) -> None: ...
+
+    monkeypatch.setattr(Keeper, "recover", free)
+    monkeypatch.setattr(Keeper, "offer_again", offer_nothing)
+    job = await submit(stores)
+    assert await stores.jobs.claim(job.id, "dead", 2.0) is not None
+    async with working(stores, FakeBatch()) as (queue, _):
+        await queue.offer([Delivery.of(job)])
+        done = await until(stores.jobs, job.id, JobState.COMPLETED, seconds=10)
+    assert done.attempt == 2
 
 
 async def test_many_jobs_on_two_workers_each_once(stores: Stores) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy.engine import URL
 from scriba.domain.errors import StorageUnavailableError
 from scriba.jobs.port import Delivery, Handler
 from scriba.jobs.tasks import Slots, wait_for_any
-from scriba.store.postgres import connect, connection_options, dsn
+from scriba.store.postgres import CUT_OFF, connect, connection_options, dsn
 
 ENTRYPOINT = QueueEntrypoint("scriba")
 POLL_SECONDS = 1.0
@@ -33,7 +33,14 @@ POLL_SECONDS = 1.0
 _TIDY_SECONDS = 600.0
 _COMMAND_SECONDS = 30.0
 _INSTALL_LOCK = 0x5C81BB
-_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, StorageUnavailableError)
+_LOST = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    CUT_OFF,
+    TimeoutError,
+    StorageUnavailableError,
+)
 log = structlog.get_logger(__name__)
 
 

@@ -33,6 +33,8 @@ _INSIST_SECONDS = 120.0
 """How long a worker tries to write down what it did while the database does not answer."""
 _INSIST_LATE_SECONDS = 5.0
 _INSIST_PAUSE = 0.5
+_EARLY_SECONDS = 1.0
+"""How long after a delivery that came too early the next one comes."""
 log = structlog.get_logger(__name__)
 
 
@@ -114,7 +116,7 @@ class Worker:
             log.warning("job not claimed", job=job_id, why=error.message)
             return None
         if job is None:
-            return None
+            return await self._too_early(job_id)
         running = _Running(job, Hold(job.id, self.owner, job.attempt))
         self._running[job_id] = running
         if self._late:  # told to end while the claim was on its way
@@ -142,6 +144,20 @@ class Worker:
         if self._finished is not None:
             await self._finished(ended)
         return None
+
+    async def _too_early(self, job_id: str) -> Delivery | None:
+        """What could not be claimed is delivered again until its job is over.
+
+        Another worker's lease may be about to run out: the keeper that frees the job then offers it in vain,
+        since it is delivered already, and this very delivery would be lost.
+        """
+        try:
+            job = await self._table.get(job_id)
+        except ScribaError:
+            return None
+        if job.state.finished:
+            return None
+        return Delivery.of(job, max(_EARLY_SECONDS, job.not_before - job.updated_at))
 
     async def _do(self, running: _Running, started: float) -> Job:
         job, hold = running.job, running.hold
@@ -210,12 +226,12 @@ class Worker:
             try:
                 return await write()
             except StorageUnavailableError:
-                now = time.monotonic()
+                moment = time.monotonic()
                 if (
                     self._late
                 ):  # whoever ends this process will not wait for long; the lease runs out by itself
-                    end = min(end, now + _INSIST_LATE_SECONDS)
-                if now > end:
+                    end = min(end, moment + _INSIST_LATE_SECONDS)
+                if moment > end:
                     raise
                 await asyncio.sleep(_INSIST_PAUSE)
 

@@ -24,7 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from scriba.domain.errors import InvalidOptionError, StorageFullError, StorageUnavailableError
-from scriba.store.postgres import FROZEN_SECONDS, connect, dsn, end_frozen
+from scriba.store.postgres import CUT_OFF, FROZEN_SECONDS, connect, dsn, end_frozen
 
 _BUSY_SECONDS = 30
 _POOL = 10
@@ -206,7 +206,7 @@ async def _telling() -> AsyncIterator[None]:
         raise known from error
     except PoolTimeoutError as error:
         raise StorageUnavailableError("The database is too busy to answer.") from error
-    except (TimeoutError, OSError) as error:
+    except (TimeoutError, OSError, CUT_OFF) as error:
         if isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError):
             raise
         raise StorageUnavailableError("The database does not answer.") from error

@@ -30,6 +30,8 @@ _SESSION = {
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
+CUT_OFF = asyncpg.InternalClientError
+"""What a session that was ended between the halves of a statement may say before it knows of its end."""
 _REFUSED = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
