@@ -17,6 +17,7 @@ from scriba.engine.ctranslate2 import CTranslate2Engine
 from scriba.engine.layout import Layout
 from scriba.engine.openvino.runtime import openvino_available
 from scriba.engine.port import WINDOW_SAMPLES, Audio, Decoded, DecodeRequest, Encoded, Engine
+from scriba.transcribe.text import normalise
 from tests.speech import beckett, bundled, two_cities
 
 
@@ -194,6 +195,46 @@ def test_prompts_stay_with_their_window(engine: Engine, windows: list[Audio]) ->
         [alone] = engine.decode([own])
         assert text(decoded) == text(alone)
         assert decoded.avg_logprob == pytest.approx(alone.avg_logprob, abs=0.02)
+
+
+def test_earlier_text_of_one_length_stays_with_its_window(engine: Engine, windows: list[Audio]) -> None:
+    """Nothing is padded then; once the second window heard what was none of its text."""
+    plain = [tokens(engine.decode([(engine.encode(window), asked())])[0]) for window in windows]
+    work = [
+        (engine.encode(window), replace(asked(), previous=tuple(own[:8])))
+        for window, own in zip(windows, plain, strict=True)
+    ]
+    for decoded, own in zip(engine.decode(work), work, strict=True):
+        [alone] = engine.decode([own])
+        assert text(decoded) == text(alone)
+        assert decoded.avg_logprob == pytest.approx(alone.avg_logprob, abs=0.02)
+
+
+def test_a_draft_changes_no_text(engine: Engine, windows: list[Audio]) -> None:
+    """Be it right, too short, of other words in places, without its times, or of another window."""
+    encoded = [engine.encode(window) for window in windows]
+    request = replace(asked(), words=True)
+    plain = [engine.decode([(own, request)])[0] for own in encoded]
+    plain_starts = [
+        [word.start for words in engine.align(of, own.phrases, "en", Task.TRANSCRIBE) for word in words]
+        for of, own in zip(encoded, plain, strict=True)
+    ]
+    right = [tokens(own) for own in plain]
+    odd = [[7 if place % 9 == 4 else token for place, token in enumerate(own)] for own in right]
+    spoken = [[token for token in own if token < 50_256] for own in right]
+    drafts = [right, [own[: len(own) // 2] for own in right], odd, spoken, right[::-1], [right[0], []]]
+    for written in drafts:
+        work = [
+            (own, replace(request, draft=tuple(draft))) for own, draft in zip(encoded, written, strict=True)
+        ]
+        for index, decoded in enumerate(engine.decode(work)):
+            # Several tokens at once are rounded otherwise than one by one: a comma may come of it.
+            assert normalise(text(decoded)) == normalise(text(plain[index]))
+            assert decoded.avg_logprob == pytest.approx(plain[index].avg_logprob, abs=0.05)
+            aligned = engine.align(encoded[index], decoded.phrases, "en", Task.TRANSCRIBE)
+            starts = [word.start for words in aligned for word in words]
+            apart = [abs(one - other) for one, other in zip(starts, plain_starts[index], strict=True)]
+            assert float(np.median(apart)) <= 0.04
 
 
 def test_a_cap_on_tokens_holds(engine: Engine, speech: Audio) -> None:

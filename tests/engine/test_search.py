@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from scriba.engine.search.batch import search_all
+from scriba.engine.search.draft import Draft, padded, search_greedily
 from scriba.engine.search.hypotheses import Beam, Greedy, Sampling, Search, repeats_itself
 from scriba.engine.search.rules import SpecialTokens, TokenRules
 
@@ -225,3 +226,69 @@ def test_sampling_is_the_same_every_time_and_follows_the_odds() -> None:
         drawn.append(search.best().tokens[0])
     assert 60 < drawn.count(4) < 140
     assert set(drawn) == {4, 5}
+
+
+class Ahead:
+    """A reader of several tokens at once: each row must be what it believed and what it asks now."""
+
+    def __init__(self, says: Callable[[tuple[int, ...]], Logits], windows: int) -> None:
+        self._says = says
+        self.rows: list[tuple[int, ...]] = [(100 + window,) for window in range(windows)]
+        self.lengths: list[int] = []
+
+    def first(self, asked: Sequence[Sequence[int]]) -> Logits:
+        return self._read(
+            padded([[row[0], *own] for row, own in zip(self.rows, asked, strict=True)]), [()] * 9
+        )
+
+    def believe(self, counts: Sequence[int], read: int) -> None:
+        vain = [read - count for count in counts]
+        self.rows = [row[: len(row) - own] for row, own in zip(self.rows, vain, strict=True)]
+
+    def read_on(self, tokens: NDArray[np.int64], windows: Sequence[int]) -> Logits:
+        return self._read(tokens, [self.rows[place] for place in windows])
+
+    def _read(self, tokens: NDArray[np.int64], before: Sequence[tuple[int, ...]]) -> Logits:
+        self.lengths.append(tokens.shape[1])
+        self.rows = [(*row, *map(int, own)) for row, own in zip(before, tokens, strict=False)]
+        starts = [len(row) - tokens.shape[1] for row in self.rows]
+        return np.stack(
+            [
+                np.stack([self._says(row[: start + place + 1]) for place in range(tokens.shape[1])])
+                for row, start in zip(self.rows, starts, strict=True)
+            ]
+        )
+
+
+@pytest.mark.parametrize(
+    ("drafts", "passes"),
+    [
+        ([[], [], [], []], 6),  # one token each time, and the end
+        ([[3, 4], [3, 4, 5], [3, 4, 5, 6], [3, 4, 5, 6, 7]], 1),  # all at once
+        ([[3, 4, 9, 9], [9], [9, 9, 3, 4, 5, 6], [3, 4]], 6),  # too much, wrong, begun too early, too short
+        ([[14, 3, 14, 4], [3, 4, 5], [3, 4, 5, 6], [3, 15, 16, 4, 5, 6, 7]], 4),  # times that do not come
+    ],
+)
+def test_a_draft_spares_passes_and_changes_no_text(drafts: list[list[int]], passes: int) -> None:
+    reader = Ahead(counting, 4)
+    searches = [Greedy(plain_rules(), END, 20) for _ in drafts]
+    made = [Draft(draft, FIRST) for draft in drafts]
+    asked = [draft.next() for draft in made]
+    search_greedily(reader, reader.first(asked), asked, searches, made)
+    assert [search.best().tokens for search in searches] == [
+        (3, 4), (3, 4, 5), (3, 4, 5, 6), (3, 4, 5, 6, 7),
+    ]  # fmt: skip
+    assert len(reader.lengths) <= passes
+
+
+def test_a_long_draft_is_read_in_parts() -> None:
+    def says(row: tuple[int, ...]) -> Logits:
+        return logits(t10=9.0) if len(row) == 41 else logits(**{f"t{3 + len(row) % 7}": 9.0})
+
+    text = [3 + (1 + place) % 7 for place in range(40)]
+    reader, search, draft = Ahead(says, 1), Greedy(plain_rules(), END, 60), Draft(text, FIRST)
+    asked = [draft.next()]
+    search_greedily(reader, reader.first(asked), asked, [search], [draft])
+    assert list(search.best().tokens) == text
+    assert len(reader.lengths) == 3
+    assert max(reader.lengths) == 16

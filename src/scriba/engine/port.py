@@ -82,6 +82,8 @@ class DecodeRequest:
     """The recording's first window: ``prefix`` applies to it alone."""
     words: bool = False
     """The text's words will be aligned: the engine may note meanwhile what that needs."""
+    draft: tuple[int, ...] = ()
+    """What the tokens are expected to be. Changes nothing but the time that greedy decoding takes."""
 
     @property
     def rows(self) -> int:

@@ -36,6 +36,8 @@ class HearingRequest:
     detect: bool
     last: bool
     """The utterance ends with this window: more freedom where the text looks wrong."""
+    draft: tuple[int, ...] = ()
+    """Tokens that the text is expected to have, most of them from the hearing before."""
     short: bool = False
     """Spare the encoder the silence behind the sound (``Engine.encode``)."""
 
@@ -58,7 +60,9 @@ def hear(request: HearingRequest, choose: LanguageChooser) -> Flow[Hearing]:
     if request.detect:
         guess = yield DetectLanguage(encoded)
     language = request.language if request.language is not None else choose(guess)
-    decoding = DecodeRequest(language, request.task, request.options, 0.0, request.previous, words=True)
+    decoding = DecodeRequest(
+        language, request.task, request.options, 0.0, request.previous, words=True, draft=request.draft
+    )
     decoded: Decoded
     if request.last:
         decoded = yield from decode_with_fallback(encoded, decoding)

@@ -71,6 +71,8 @@ class Listener:
         self._again: Mark | None = None
         self._unheard = True
         self._tail: tuple[AlignedWord, ...] = ()
+        self._heard: tuple[int, tuple[int, ...]] = (-1, ())
+        """The start of the window heard last, and the tokens of its text."""
         self._missed_again = 0
         self._undo: dict[str, Any] = {}
         """What ``state`` says otherwise while work is under way: it would be lost with the process."""
@@ -179,6 +181,7 @@ class Listener:
         if hearing.guess is not None:
             spoken = (work.end - self._start) / SAMPLE_RATE
             self._language.heed(hearing.guess, self._start, spoken, whole=self._silent)
+        self._heard = work.start, tuple(t for phrase in hearing.decoded.phrases for t in phrase.tokens)
         if work.kind is Kind.TICK:
             self._take_tick(work, hearing, words)
         else:
@@ -281,7 +284,23 @@ class Listener:
         if kind is Kind.GLANCE:
             start = max(self.window.start, self._beginning(self._start))
             return glance_at(self.window, start, end, self.options, self._language)
-        return listen_to(kind, self.window, end, effort, self.options, self._language, silent=self._silent)
+        return listen_to(
+            kind,
+            self.window,
+            end,
+            effort,
+            self.options,
+            self._language,
+            draft=self._draft(),
+            silent=self._silent,
+        )
+
+    def _draft(self) -> tuple[int, ...]:
+        """What will be heard in the window, but for what is new."""
+        start, tokens = self._heard
+        if start == self.window.start:
+            return tokens
+        return tuple(token for word in (*self.window.words, *self._tail) for token in word.tokens)
 
     def _cut(self, sample: int) -> None:
         self._telling.complete(whole=True)

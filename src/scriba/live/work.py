@@ -70,11 +70,13 @@ def listen_to(
     options: LiveOptions,
     language: SpokenLanguage,
     *,
+    draft: tuple[int, ...],
     silent: bool,
 ) -> Work:
     """All of the window, for a tick or for the last time.
 
     Args:
+        draft: what was heard in it before.
         silent: nobody speaks at its end.
     """
     final = kind is Kind.FINAL and not effort.thrift
@@ -92,6 +94,7 @@ def listen_to(
         # Again at the end of each utterance: people change their language between sentences.
         detect=language.detects and (language.open or silent),
         last=final,
+        draft=draft,
         short=effort.thrift,
     )
     return Work(kind, window.start, end, effort, request, language.choose)

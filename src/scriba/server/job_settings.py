@@ -56,7 +56,7 @@ class JobSettings(Group):
     )
     slots: int = Field(2, ge=1, le=64, description="Jobs that one process does at the same time.")
     lease_seconds: float = Field(
-        8.0, ge=1, le=3600, description="A worker without a sign of life for so long has lost its jobs."
+        6.0, ge=1, le=3600, description="A worker without a sign of life for so long has lost its jobs."
     )
     max_attempts: int = Field(3, ge=1, le=100, description="So often a job is tried before it has failed.")
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scriba.domain.errors import EngineError
 from scriba.engine.ct2_weights import Ct2Weights
 from scriba.engine.openvino.runtime import Runtime
+from scriba.engine.prompts import MAX_TOKENS
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +102,10 @@ class _Slot:
 
 
 class DecoderSession:
-    """Some windows and what has been read of their texts. Implements ``engine.search.batch.Reader``."""
+    """Some windows and what has been read of their texts.
+
+    Implements ``engine.search.batch.Reader`` and ``engine.search.draft.DraftReader``.
+    """
 
     def __init__(
         self, runtime: Runtime, slot: _Slot, shapes: tuple[int, int, int], encodings: Sequence[Half]
@@ -109,7 +113,8 @@ class DecoderSession:
         self._runtime = runtime
         self._request = slot.step
         self._length = 0
-        self._pads = np.zeros(len(encodings), dtype=np.int64)
+        self._hidden = np.zeros((len(encodings), 0), dtype=bool)
+        """Of each window, which of the tokens read are none of its text: later ones count as read."""
         blocks, heads, size = shapes
         windows, positions = len(encodings), encodings[0].shape[1]
         each = windows * heads * size * positions
@@ -134,23 +139,26 @@ class DecoderSession:
         return told
 
     def feed(
-        self, tokens: NDArray[np.int64], *, pads: Sequence[int] | None = None, every: bool = False
+        self,
+        tokens: NDArray[np.int64],
+        places: Sequence[int] = (-1,),
+        *,
+        pads: Sequence[int] | None = None,
     ) -> NDArray[np.float32]:
         """Read the same number of tokens for each window, which has one row yet.
 
         Args:
             tokens: shape ``(windows, length)``.
+            places: behind which of the tokens logits are wanted.
             pads: how many of each row's first tokens are none; only in the first call.
-            every: logits behind every token, not only the last.
 
         Returns:
-            float32, shape ``(windows, length or 1, vocabulary)``, the session's own until it reads on.
+            float32, shape ``(windows, places, vocabulary)``, the session's own until it reads on.
         """
+        rows, length = tokens.shape
         if pads is not None:
-            self._pads = np.asarray(pads, dtype=np.int64)
-        length = tokens.shape[1]
-        places = np.arange(length) if every else np.array([length - 1])
-        return self._infer(tokens, np.arange(len(tokens), dtype=np.int32), places)
+            self._hide(0, np.arange(length) < np.asarray(pads)[:, np.newaxis])
+        return self._infer(tokens, np.arange(rows, dtype=np.int32), np.array(places) % length)
 
     def read(self, tokens: NDArray[np.int64], parents: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._infer(tokens[:, np.newaxis], parents, np.zeros(1, dtype=np.int64))[:, 0]
@@ -161,24 +169,55 @@ class DecoderSession:
                 for part in self._memory:
                     part[place] = part[window]
         self._memory = [part[: len(windows)] for part in self._memory]
-        self._pads = self._pads[list(windows)]
+        self._hidden = self._hidden[list(windows)]
         self._attach()
+
+    def read_on(self, tokens: NDArray[np.int64], windows: Sequence[int]) -> NDArray[np.float32]:
+        if len(windows) < len(self._hidden):
+            self.keep(windows)
+        return self._infer(tokens, np.array(windows, dtype=np.int32), np.arange(tokens.shape[1]))
+
+    def believe(self, counts: Sequence[int], read: int) -> None:
+        self._hide(self._length - read, np.arange(read) >= np.asarray(counts)[:, np.newaxis])
 
     def _attach(self) -> None:
         for place, part in enumerate(self._memory):
             self._request.set_input_tensor(_FIRST_OF_MEMORY + place, self._runtime.tensor(part))
 
-    def _mask(self, length: int, pads: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Nothing that comes later, and no padding; padding sees itself, lest it be a division by 0."""
+    def _hide(self, begin: int, tokens: NDArray[np.bool_]) -> None:
+        """Some of the tokens from the place ``begin`` on, shape ``(windows, length)``."""
+        if tokens.any():
+            known, end = self._hidden.shape[1], begin + tokens.shape[1]
+            grown = np.zeros((len(tokens), max(known, end)), dtype=bool)
+            grown[:, :known] = self._hidden
+            grown[:, begin:end] |= tokens
+            self._hidden = grown
+
+    def _mask(self, length: int, hidden: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Nothing that comes later, and nothing hidden; what is hidden sees itself, lest it be a division
+        by 0."""
         places = self._length + np.arange(length)
         columns = np.arange(self._length + length)
-        hidden = columns > places[:, np.newaxis]
-        if pads.any():
-            padding = columns < pads[:, np.newaxis, np.newaxis]
-            hidden = hidden | (padding & (columns != places[:, np.newaxis]))
-        else:
-            hidden = hidden[np.newaxis]
-        return np.where(hidden, _NEVER, np.float32(0))[:, np.newaxis]
+        out = (columns > places[:, np.newaxis])[np.newaxis]
+        if length > 1:
+            # A mask of one row for all is taken for the first window's alone where nothing was read before
+            # (OpenVINO 2026.4): the others would see what comes later.
+            out = np.repeat(out, len(hidden), axis=0)
+        if hidden.size:
+            own = np.zeros((len(hidden), len(columns)), dtype=bool)
+            own[:, : hidden.shape[1]] = hidden
+            out = out | (own[:, np.newaxis] & (columns != places[:, np.newaxis]))
+        return np.where(out, _NEVER, np.float32(0))[:, np.newaxis]
+
+    def _positions(self, length: int, hidden: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Of each row's next tokens: how many of its tokens come before."""
+        before = self._length - hidden[:, : self._length].sum(axis=1, keepdims=True)
+        counted = np.ones((len(hidden), length), dtype=np.int64)
+        now = hidden[:, self._length :]
+        counted[:, : now.shape[1]] -= now
+        # Tokens that are read in vain may lie behind the last position there is.
+        positions: NDArray[np.int64] = np.cumsum(counted, axis=1) + before - 1
+        return positions.clip(0, MAX_TOKENS - 1)
 
     def _infer(
         self,
@@ -187,9 +226,9 @@ class DecoderSession:
         places: NDArray[np.int64],
     ) -> NDArray[np.float32]:
         rows, length = tokens.shape
-        pads = np.repeat(self._pads, rows // len(self._pads))
-        positions = np.maximum(self._length + np.arange(length) - pads[:, np.newaxis], 0)
-        inputs = (tokens, positions, parents, self._mask(length, pads), places)
+        hidden = np.repeat(self._hidden, rows // len(self._hidden), axis=0)
+        positions = self._positions(length, hidden)
+        inputs = (tokens, positions, parents, self._mask(length, hidden), places)
         # Kept until the call is over: the tensors look at the arrays' own memory.
         arrays = [np.ascontiguousarray(array) for array in inputs]
         for place, array in enumerate(arrays):

@@ -38,6 +38,7 @@ from scriba.engine.port import (
 )
 from scriba.engine.prompts import Prompt, prompt_for
 from scriba.engine.search.batch import search_all
+from scriba.engine.search.draft import Draft, padded, search_greedily
 from scriba.engine.search.hypotheses import Beam, Greedy, Sampling, Search
 from scriba.engine.search.rules import SpecialTokens, TokenRules
 from scriba.engine.silence import CachedSilence
@@ -159,17 +160,25 @@ class OpenVinoEngine:
             self._search(encoded, request, prompt)
             for (encoded, request), prompt in zip(batch, prompts, strict=True)
         ]
+        greedy = [search for search in searches if isinstance(search, Greedy)]
+        drafts = [Draft(request.draft, self._special.first_timestamp) for _, request in batch]
+        # Several rows to a window go on from one: there is no reading ahead with them.
+        asked = [draft.next() for draft in drafts] if len(greedy) == len(searches) else [[] for _ in batch]
+        heads, pads = _left_padded([prompt.tokens for prompt in prompts])
+        ahead = padded(asked)
+        tokens = np.concatenate((heads, ahead), axis=1)
+        last = heads.shape[1] - 1
+        start = last + 1 + prompts[0].start - len(prompts[0].tokens)
+        witness: Witness | None = None
         with self._busy, self._decoder.session([encoded.output for encoded, _ in batch]) as session:
-            heads, pads = _left_padded([prompt.tokens[: prompt.start + 1] for prompt in prompts])
-            logits = session.feed(heads, pads=pads)[:, 0]
-            silent = [float(_softmax(own)[self._tokenizer.no_speech]) for own in logits]
-            tails = np.array([prompt.tokens[prompt.start + 1 :] for prompt in prompts], dtype=np.int64)
-            if tails.size:
-                logits = session.feed(tails)[:, 0]
-            witness: Witness | None = None
-            if any(request.words for _, request in batch) and isinstance(searches[0], Greedy):
-                witness = Witness(session, [encoded.heard for encoded, _ in batch])
-            search_all(witness or session, logits, searches)
+            logits = session.feed(tokens, [start, *range(last, tokens.shape[1])], pads=pads)
+            silent = [float(_softmax(own)[self._tokenizer.no_speech]) for own in logits[:, 0]]
+            if len(greedy) == len(searches):
+                if any(request.words for _, request in batch):
+                    witness = Witness(session, [encoded.heard for encoded, _ in batch])
+                search_greedily(witness or session, logits[:, 1:], asked, greedy, drafts)
+            else:
+                search_all(session, logits[:, 1], searches)
         results = []
         for window, ((encoded, request), search) in enumerate(zip(batch, searches, strict=True)):
             best, no_speech = search.best(), silent[window]
@@ -219,7 +228,7 @@ class OpenVinoEngine:
         with self._decoder.session([encoded.output]) as session:
             for begin in range(0, len(tokens), _ALIGN_AT_ONCE):
                 part = tokens[begin : begin + _ALIGN_AT_ONCE]
-                logits = session.feed(part[np.newaxis], every=True)[0]
+                logits = session.feed(part[np.newaxis], range(len(part)))[0]
                 told.append(session.attention[0, :, :, : encoded.heard].copy())
                 for place, following in enumerate(tokens[begin + 1 : begin + 1 + len(part)]):
                     if begin + place >= len(start) - 1 and following != self._tokenizer.end_of_text:

@@ -44,35 +44,30 @@ class Witnessed:
 
 
 class Witness:
-    """A reader (``engine.search.batch``) that notes the attention of windows with one row each."""
+    """A reader (``engine.search.draft``) that notes where each token's attention was."""
 
     def __init__(self, session: DecoderSession, heard: Sequence[int]) -> None:
         """
         Args:
-            session: has read every window's prompt.
             heard: of each window, how many positions are of sound.
         """
         self._session = session
         self._heard = heard
         self._running = list(range(len(heard)))
         self._rows: list[list[NDArray[np.float16]]] = [[] for _ in heard]
-        self._note()
 
-    def read(self, tokens: NDArray[np.int64], parents: NDArray[np.int32]) -> NDArray[np.float32]:
-        logits = self._session.read(tokens, parents)
-        self._note()
-        return logits
+    def believe(self, counts: Sequence[int], read: int) -> None:
+        told = self._session.attention[:, :, -read:]
+        for place, window in enumerate(self._running):
+            own = told[place, :, : counts[place], : self._heard[window]]
+            self._rows[window].append(own.astype(np.float16))
+        self._session.believe(counts, read)
 
-    def keep(self, windows: Sequence[int]) -> None:
-        self._session.keep(windows)
+    def read_on(self, tokens: NDArray[np.int64], windows: Sequence[int]) -> NDArray[np.float32]:
         self._running = [self._running[place] for place in windows]
+        return self._session.read_on(tokens, windows)
 
     def witnessed(self, window: int, tokens: Sequence[int], chances: Sequence[float]) -> Witnessed:
         """What was seen of a window whose text is written."""
-        seen = np.stack(self._rows[window], axis=1)
+        seen = np.concatenate(self._rows[window], axis=1)
         return Witnessed(tuple(tokens), seen, tuple(math.exp(chance) for chance in chances))
-
-    def _note(self) -> None:
-        told = self._session.attention
-        for place, window in enumerate(self._running):
-            self._rows[window].append(told[place, :, -1, : self._heard[window]].astype(np.float16))

@@ -50,7 +50,7 @@ def search_all(reader: Reader, first: NDArray[np.float32], searches: Sequence[Se
                 chosen[place] = following
         if not chosen:
             return
-        places = _closed_up(chosen, len(running))
+        places = closed_up(chosen, len(running))
         if len(places) < len(running):
             reader.keep(places)
         tokens = [token for place in places for token in chosen[place].tokens]
@@ -60,7 +60,7 @@ def search_all(reader: Reader, first: NDArray[np.float32], searches: Sequence[Se
         logits = reader.read(np.array(tokens, dtype=np.int64), np.array(parents, dtype=np.int32))
 
 
-def _closed_up(left: Collection[int], count: int) -> list[int]:
+def closed_up(left: Collection[int], count: int) -> list[int]:
     """The places that are left, the last moved into the gaps: what lies at a place is large to move."""
     if len(left) == count:
         return list(range(count))
