@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import structlog
@@ -15,6 +15,9 @@ from scriba.domain.errors import EngineError
 from scriba.engine.ct2_weights import Ct2Weights
 from scriba.engine.openvino.runtime import Runtime
 from scriba.engine.prompts import MAX_TOKENS
+
+if TYPE_CHECKING:  # it needs openvino as soon as it is imported
+    from scriba.engine.openvino.vocabulary import Projection
 
 log = structlog.get_logger(__name__)
 
@@ -48,11 +51,13 @@ class OpenVinoDecoder:
             EngineError: OpenVINO does not take the graph.
         """
         from scriba.engine.openvino.decoder_graph import DecoderGraph
+        from scriba.engine.openvino.vocabulary import Vocabulary
 
         graph = DecoderGraph(
             weights, int8=True, memory_type=runtime.half_name, alignment_heads=alignment_heads
         )
-        self.vocabulary = graph.vocabulary
+        vocabulary = Vocabulary(runtime, *graph.table, threads=threads, streams=streams)
+        self.vocabulary = vocabulary.size
         self._runtime = runtime
         self._shapes = (graph.blocks, graph.heads, graph.size)
         positions = weights["encoder/position_encodings/encodings"].shape[0]
@@ -64,7 +69,8 @@ class OpenVinoDecoder:
         # Last in, first out: a slot that was never needed takes no memory.
         self._idle: queue.LifoQueue[_Slot] = queue.LifoQueue()
         for _ in range(streams):
-            self._idle.put(_Slot(memory.create_infer_request(), step.create_infer_request()))
+            requests = memory.create_infer_request(), step.create_infer_request()
+            self._idle.put(_Slot(*requests, vocabulary.projection()))
 
     @contextmanager
     def session(self, encodings: Sequence[Half]) -> Iterator[DecoderSession]:
@@ -89,9 +95,10 @@ class OpenVinoDecoder:
 class _Slot:
     """What one session at a time needs, kept for the next: requests, and room for its windows' memory."""
 
-    def __init__(self, memory: Any, step: Any) -> None:
+    def __init__(self, memory: Any, step: Any, projection: Projection) -> None:
         self.memory = memory
         self.step = step
+        self.projection = projection
         self._room: Half = np.zeros(0, np.uint16)
 
     def room(self, size: int, kind: np.dtype[Any]) -> Half:
@@ -112,6 +119,7 @@ class DecoderSession:
     ) -> None:
         self._runtime = runtime
         self._request = slot.step
+        self._project = slot.projection
         self._length = 0
         self._hidden = np.zeros((len(encodings), 0), dtype=bool)
         """Of each window, which of the tokens read are none of its text: later ones count as read."""
@@ -235,5 +243,4 @@ class DecoderSession:
             self._request.set_input_tensor(place, self._runtime.tensor(array))
         self._request.infer(share_outputs=True)
         self._length += length
-        logits: NDArray[np.float32] = self._request.get_output_tensor(0).data
-        return logits
+        return self._project(self._request.get_output_tensor(0).data)

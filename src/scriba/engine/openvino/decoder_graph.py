@@ -1,7 +1,8 @@
 """Whisper's decoder as two OpenVINO graphs, built from the weights of a CTranslate2 folder.
 
 Radford et al. 2022, section 2.2: learned positions, then pre-norm blocks of causal self-attention, attention
-to the encoder's output and a feed-forward layer; the token table is also the output projection. ``memory``
+to the encoder's output and a feed-forward layer; the token table is also the last layer, which is a graph of
+its own (``vocabulary``). ``memory``
 makes every block's keys and values of the encoder's output, once for a window; ``step`` reads tokens.
 Reading the memory is most of what a step costs, so it is kept in bfloat16, the keys scaled beforehand, and
 shared by all beams of a window.
@@ -21,7 +22,8 @@ from scriba.engine.openvino.layers import Layers, Node, integers, join_heads, sp
 
 
 class DecoderGraph:
-    """Builds both graphs. Sizes: ``width``, ``heads`` of ``size`` each, ``blocks``, ``vocabulary``."""
+    """Builds both graphs. Sizes: ``width``, ``heads`` of ``size`` each, ``blocks``. ``table``: a row for each
+    token, as int8 and what each is to be multiplied by."""
 
     def __init__(
         self,
@@ -41,10 +43,10 @@ class DecoderGraph:
             KeyError: a tensor of Whisper's decoder is missing.
         """
         self._layers = Layers(weights, int8=int8)
-        self._int8 = int8
         self._type = memory_type
         self._alignment_heads = alignment_heads
-        self.vocabulary, self.width = weights["decoder/embeddings/weight"].shape
+        self.table = self._layers.quantised("decoder/embeddings/weight")
+        self.width = self.table[0].shape[1]
         self.heads = int(weights["decoder/num_heads"])
         self.size = self.width // self.heads
         self.blocks = weights.count_blocks("decoder")
@@ -71,10 +73,10 @@ class DecoderGraph:
 
         tokens and their positions, int64 ``(rows, length)``; for each row the row of the last call it goes on
         from, int32; what is added to self-attention, float32 ``(rows or 1, 1, length, all tokens so far)``;
-        the places of the tokens whose logits are wanted, int64; the memory. There are as many rows, or
+        the places of the tokens whose hidden states are wanted, int64; the memory. There are as many rows, or
         lengths, to a window as the quotient says.
 
-        Outputs: logits ``(rows, places, vocabulary)``; attention of the alignment heads
+        Outputs: hidden states ``(rows, places, width)``, for ``vocabulary``; attention of the alignment heads
         ``(windows, alignment heads, rows * length / windows, positions)``. State: keys and values of the
         tokens so far.
         """
@@ -91,9 +93,8 @@ class DecoderGraph:
         ]
         sinks: list[Node] = []
         attention: list[Node] = []
-        embedded, projection = self._embed(tokens)
         table = op.constant(layers.floats("decoder/position_encodings/encodings"))
-        x = op.add(embedded, op.gather(table, positions, op.constant(0)))
+        x = op.add(self._embed(tokens), op.gather(table, positions, op.constant(0)))
         for block in range(self.blocks):
             name = f"decoder/layer_{block}"
             hidden = layers.norm(x, f"{name}/self_attention/layer_norm")
@@ -107,20 +108,13 @@ class DecoderGraph:
             hidden = layers.linear(layers.norm(x, f"{name}/ffn/layer_norm"), f"{name}/ffn/linear_0")
             x = op.add(x, layers.linear(op.gelu(hidden, "erf"), f"{name}/ffn/linear_1"))
         wanted = op.gather(layers.norm(x, "decoder/layer_norm"), places, op.constant(1))
-        results = [op.result(op.matmul(wanted, projection, False, True)), op.result(op.concat(attention, 1))]
+        results = [op.result(wanted), op.result(op.concat(attention, 1))]
         inputs = [tokens, positions, parents, mask, places, *memory]
         return ov.Model(results, sinks, inputs, "whisper_decoder")
 
-    def _embed(self, tokens: Node) -> tuple[Node, Node]:
-        """The tokens' vectors, and the same table for the way back."""
-        if not self._int8:
-            table = self._layers.stored("decoder/embeddings/weight")
-            return op.gather(table, tokens, op.constant(0)), table
-        numbers, scale = self._layers.quantised("decoder/embeddings/weight")
-        stored, scales = op.constant(numbers), op.constant(scale)
-        vectors = op.convert(op.gather(stored, tokens, op.constant(0)), "f32")
-        projection = op.multiply(op.convert(stored, "f32"), scales)
-        return op.multiply(vectors, op.gather(scales, tokens, op.constant(0))), projection
+    def _embed(self, tokens: Node) -> Node:
+        vectors = op.convert(op.gather(op.constant(self.table[0]), tokens, op.constant(0)), "f32")
+        return op.multiply(vectors, op.gather(op.constant(self.table[1]), tokens, op.constant(0)))
 
     def _attend_to_self(self, x: Node, block: int, parents: Node, mask: Node) -> tuple[Node, list[Node]]:
         name = f"decoder/layer_{block}/self_attention"
