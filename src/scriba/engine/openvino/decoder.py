@@ -25,6 +25,9 @@ Half = NDArray[np.uint16] | NDArray[np.float32]
 """Numbers as they pass between graphs (``Runtime.half``)."""
 
 _NEVER = np.float32(-np.inf)
+_MOST_PARAMETERS_TWICE = 60_000_000
+"""Up to so many each session has weights of its own: a call of a graph with several streams changes threads,
+which costs a step of tiny two fifths of its time. Weights take a byte each."""
 _FIRST_OF_MEMORY = 5
 """The step graph's inputs before the memory."""
 
@@ -56,21 +59,23 @@ class OpenVinoDecoder:
         graph = DecoderGraph(
             weights, int8=True, memory_type=runtime.half_name, alignment_heads=alignment_heads
         )
-        vocabulary = Vocabulary(runtime, *graph.table, threads=threads, streams=streams)
-        self.vocabulary = vocabulary.size
+        self.vocabulary = len(graph.table[0])
         self._runtime = runtime
         self._shapes = (graph.blocks, graph.heads, graph.size)
         positions = weights["encoder/position_encodings/encodings"].shape[0]
         self.window_bytes: int = 2 * graph.blocks * positions * graph.width * runtime.half.itemsize
-        memory, step = (
-            runtime.compile(part, threads=threads, streams=streams, lowered=True, int8=True)
-            for part in (graph.memory(), graph.step())
-        )
+        own = graph.parameters <= _MOST_PARAMETERS_TWICE
         # Last in, first out: a slot that was never needed takes no memory.
         self._idle: queue.LifoQueue[_Slot] = queue.LifoQueue()
-        for _ in range(streams):
-            requests = memory.create_infer_request(), step.create_infer_request()
-            self._idle.put(_Slot(*requests, vocabulary.projection()))
+        for copies in [1] * streams if own else [streams]:
+            vocabulary = Vocabulary(runtime, *graph.table, threads=threads, streams=copies)
+            memory, step = (
+                runtime.compile(part, threads=threads, streams=copies, lowered=True, int8=True)
+                for part in (graph.memory(), graph.step())
+            )
+            for _ in range(copies):
+                requests = memory.create_infer_request(), step.create_infer_request()
+                self._idle.put(_Slot(*requests, vocabulary.projection()))
 
     @contextmanager
     def session(self, encodings: Sequence[Half]) -> Iterator[DecoderSession]:

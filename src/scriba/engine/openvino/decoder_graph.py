@@ -51,6 +51,11 @@ class DecoderGraph:
         self.size = self.width // self.heads
         self.blocks = weights.count_blocks("decoder")
 
+    @property
+    def parameters(self) -> int:
+        """About how many: a block has 16 matrices of width by width."""
+        return int(self.table[0].size + 16 * self.blocks * self.width**2)
+
     def memory(self) -> ov.Model:
         """Input: the encoder's output, shape ``(1, positions, width)``.
 
