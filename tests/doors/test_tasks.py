@@ -176,6 +176,12 @@ def test_a_list_is_sent_in_three_ways(values: list[str]) -> None:
     assert request.work.decoding.suppress_tokens == (1, 2)
 
 
+@pytest.mark.parametrize("value", ["[1.5]", "[true]", "[1, [2]]", '[{"a": 1}]', "1.5", "[1e999]"])
+def test_what_is_no_whole_number_is_not_made_one(value: str) -> None:
+    with pytest.raises(InvalidOptionError, match="suppress_tokens must be whole numbers"):
+        parse_transcription({"suppress_tokens": [value]}, DEFAULTS, FACTS)
+
+
 @pytest.mark.parametrize("name", VAD)
 def test_voice_activity_takes_its_own_parameters(name: str) -> None:
     value = "true" if name == "vad_filter" else HONOURED[name][0]

@@ -80,8 +80,9 @@ class Field:
             except ValueError:
                 parts = [text]
         try:
-            return [int(part) for part in parts]
-        except (TypeError, ValueError):
+            # By its text: a list of JSON may hold 1.5 or true, which int() would take.
+            return [int(str(part)) for part in parts]
+        except ValueError:
             raise InvalidOptionError(
                 f"{name} must be whole numbers, not {shown(','.join(map(str, parts)))}.", field=name
             ) from None
