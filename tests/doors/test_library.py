@@ -111,6 +111,21 @@ async def test_a_run_is_not_queued_twice_and_need_not_be_waited_for(tmp_path: Pa
             await asyncio.sleep(0.02)
 
 
+async def test_a_wait_that_is_neither_is_refused_before_anything_is_ordered(tmp_path: Path) -> None:
+    async with client(services(tmp_path)) as http:
+        one = (await put(http, beckett())).json()
+        answer = await http.post("/model?wait=perhaps", json={"id": one["id"]})
+        assert answer.status_code == 422
+        assert answer.json() == {"detail": "wait must be true or false, not 'perhaps'."}
+        assert (await http.get("/uploads")).json() == [one]
+
+
+async def test_an_upload_of_nothing_at_all(tmp_path: Path) -> None:
+    async with client(services(tmp_path)) as http:
+        assert (await http.post("/upload")).status_code == 400
+        assert (await http.post("/upload", json={})).status_code == 415
+
+
 async def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
     batch = FakeBatch()
     from scriba.domain.errors import MediaTooLargeError

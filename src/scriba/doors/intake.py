@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from typing import BinaryIO, cast
 
+from scriba.domain.errors import EmptyMediaError
 from scriba.domain.media import Media
 from scriba.doors.context import UploadLimits
 from scriba.doors.multipart import UploadForm
@@ -28,6 +29,7 @@ async def keep_url(jobs: JobService, url: str, fetching: FetchLimits, uploads: U
 
     Raises:
         AddressRefusedError: it is not an address this server fetches from.
+        EmptyMediaError: there were no bytes.
         FetchError: it could not be fetched.
         MediaTooLargeError: it is too large.
         StorageFullError: there is no room.
@@ -35,5 +37,7 @@ async def keep_url(jobs: JobService, url: str, fetching: FetchLimits, uploads: U
     with tempfile.TemporaryFile(dir=uploads.directory) as temporary:
         file = cast(BinaryIO, temporary)
         name = await fetch(url, fetching, file)
+        if file.tell() == 0:
+            raise EmptyMediaError("url: the body is empty: it holds no bytes.", field="url")
         media, _ = await jobs.keep(file, name)
         return media

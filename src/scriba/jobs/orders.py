@@ -113,7 +113,13 @@ class JobOrders(JobReader):
         if row is None:
             return None
         job = to_job(row)
-        if (job.fingerprint, job.door) != (new.fingerprint, new.door):
+        # A priority or a webhook that nobody heeds would be a surprise, too.
+        if (job.fingerprint, job.door, job.priority, job.webhook_url) != (
+            new.fingerprint,
+            new.door,
+            new.priority,
+            new.webhook_url,
+        ):
             raise ConflictError(
                 "Idempotency-Key was used for another request; send a new one.", field="Idempotency-Key"
             )

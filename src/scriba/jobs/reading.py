@@ -54,7 +54,7 @@ class JobReader:
         if after is not None:
             rows = await self._database.fetch(select(jobs).where(jobs.c.id == after))
             if not rows:
-                raise NotFoundError("There is no job of that id to go on after.", field="after")
+                raise NotFoundError("after: there is no job of that id to go on after.", field="after")
             last = to_job(rows[0])
             query = query.where(
                 or_(

@@ -266,6 +266,8 @@ class JobService:
         """
         if not job.state.finished:
             raise ConflictError(f"The job is {job.state}; it has not ended yet.")
+        if job.state is not JobState.COMPLETED:
+            raise NotFoundError(f"There are no files: the job is {job.state}.", field="id")
         stored = await self._file_of(job)
         if stored is None or self._files is None or job.finished_at is None:
             raise NotFoundError("This task has no files: its result is in the task itself.", field="id")

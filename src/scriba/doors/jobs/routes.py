@@ -188,13 +188,25 @@ async def _order(
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         asked = parse_job(fields_of_json(await _small_body(request)), context.defaults, has_file=False)
+        await _check(context, asked)
         return await _submit(context, jobs, fetching, request, asked, asked.media_id)
     async with receive_form(request, context.uploads, FORM_BYTES) as form:
         asked = parse_job(form.fields, context.defaults, has_file=form.file is not None)
+        await _check(context, asked)
         media_id = asked.media_id
         if form.file is not None:
             media_id = (await keep_file(jobs, form))[0].id
         return await _submit(context, jobs, fetching, request, asked, media_id)
+
+
+async def _check(context: DoorContext, asked: JobRequest) -> None:
+    """What only the machine knows: which models there are."""
+    work = asked.work
+    if isinstance(work, TranscribeOptions):
+        context.models.check(work.model)
+    separation = work.separation if isinstance(work, TranscribeOptions) else work
+    if context.separation is not None and isinstance(separation, SeparationOptions):
+        await asyncio.to_thread(context.separation.check, separation)
 
 
 async def _submit(
@@ -205,10 +217,6 @@ async def _submit(
     asked: JobRequest,
     media_id: str | None,
 ) -> tuple[Job, bool]:
-    work = asked.work
-    separation = work.separation if isinstance(work, TranscribeOptions) else work
-    if context.separation is not None and isinstance(separation, SeparationOptions):
-        await asyncio.to_thread(context.separation.check, separation)
     if media_id is None:
         media_id = (await keep_url(jobs, asked.url or "", fetching, context.uploads)).id
     return await jobs.submit(

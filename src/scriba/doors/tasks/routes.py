@@ -13,6 +13,7 @@ from scriba.domain.errors import (
     ConflictError,
     GoneError,
     InvalidOptionError,
+    ModelNotFoundError,
     NotFoundError,
     UnsupportedOptionError,
 )
@@ -155,8 +156,13 @@ def _parse(
 
 
 async def _check(asked: TaskRequest, context: DoorContext) -> None:
-    """What only the machine knows: whether the models are here."""
+    """What only the machine knows: which models there are."""
     work = asked.work
+    if isinstance(work, TranscribeOptions):
+        try:
+            context.models.check(work.model)
+        except ModelNotFoundError as error:
+            raise InvalidOptionError(f"model_size: {error.message}", field="model_size") from None
     separation = work.separation if isinstance(work, TranscribeOptions) else work
     if context.separation is not None and isinstance(separation, SeparationOptions):
         await asyncio.to_thread(context.separation.check, separation, "uvr_model_size", "uvr_device")
