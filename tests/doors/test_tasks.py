@@ -228,6 +228,15 @@ async def test_the_documented_polling_client(tmp_path: Path) -> None:
         assert len(set(progress)) > 2
 
 
+async def test_work_that_was_done_before_is_queued_all_the_same(tmp_path: Path) -> None:
+    """The original's clients compare the answer with it."""
+    async with client(services(tmp_path)) as http:
+        for _ in range(2):
+            queued = (await http.post("/transcription", files=upload())).json()
+            assert queued["status"] == "QUEUED"
+            await until(http, f"/task/{queued['identifier']}", "COMPLETED")
+
+
 async def test_voice_activity(tmp_path: Path) -> None:
     async with client(services(tmp_path)) as http:
         answer = await http.post("/vad/", files=upload(), data={"threshold": "0.4"})

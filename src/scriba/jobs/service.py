@@ -269,6 +269,8 @@ class JobService:
         if job.state is not JobState.COMPLETED:
             raise NotFoundError(f"There are no files: the job is {job.state}.", field="id")
         stored = await self._file_of(job)
+        if stored is None and job.kind is JobKind.SEPARATION:
+            raise GoneError("The files of this job were not taken over from the server that made them.")
         if stored is None or self._files is None or job.finished_at is None:
             raise NotFoundError("This task has no files: its result is in the task itself.", field="id")
         return stored, await self._files.stream(stored, job.finished_at)

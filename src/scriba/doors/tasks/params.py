@@ -203,7 +203,9 @@ def _refuse_what_cannot_be(sent: Mapping[str, Any], facts: ServerFacts) -> None:
         ),
         "compute_type": (
             (facts.compute_type, "auto", "default"),
-            f"this server computes in {facts.compute_type}, which is set when it starts",
+            f"this server computes in {facts.compute_type}, which is set when it starts"
+            if facts.compute_type != "auto"
+            else "this server chooses by itself (auto), which is set when it starts",
         ),
         "enable_offload": ((unloads,), f"it is {unloads} for this server, which is set when it starts"),
     }
