@@ -180,7 +180,7 @@ class JobService:
         return await self._table.page(limit=limit, after=after, door=door, state=state)
 
     async def latest_for_media(self, media_ids: list[str], door: str) -> dict[str, Job]:
-        """The newest job of each recording that came through this door."""
+        """The newest job of each recording through this door, of those that completed if any did."""
         return await self._table.latest_for_media(media_ids, door)
 
     async def position(self, job: Job) -> int | None:
