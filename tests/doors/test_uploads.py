@@ -126,6 +126,13 @@ async def test_what_the_protocol_forbids(tmp_path: Path) -> None:
         assert "creation" in options.headers["tus-extension"]
 
 
+async def test_an_upload_that_cannot_fit_is_not_begun(tmp_path: Path) -> None:
+    async with client(services(tmp_path, store={"quota_mb": 1})) as http:
+        answer = await http.post("/v1/uploads", headers=TUS | {"Upload-Length": "1000001"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (507, "storage_full")
+        assert await begin(http, 1_000_000)
+
+
 async def test_an_upload_expires_with_its_parts(tmp_path: Path) -> None:
     made = services(tmp_path, upload_hours=0.2 / 3600)
     async with client(made) as http:

@@ -11,6 +11,7 @@ from scriba.doors.context import UploadLimits
 from scriba.doors.multipart import UploadForm
 from scriba.jobs.fetch import FetchLimits, fetch
 from scriba.jobs.service import JobService
+from scriba.store.disk import room_on_disk
 
 
 async def keep_file(jobs: JobService, form: UploadForm) -> tuple[Media, bool]:
@@ -34,7 +35,7 @@ async def keep_url(jobs: JobService, url: str, fetching: FetchLimits, uploads: U
         MediaTooLargeError: it is too large.
         StorageFullError: there is no room.
     """
-    with tempfile.TemporaryFile(dir=uploads.directory) as temporary:
+    with room_on_disk(), tempfile.TemporaryFile(dir=uploads.directory) as temporary:
         file = cast(BinaryIO, temporary)
         name = await fetch(url, fetching, file)
         if file.tell() == 0:

@@ -140,7 +140,8 @@ def _document(
     if kind is JobKind.VAD:
         regions = [[int(one["start"]), int(one["end"])] for one in entries]
         return dumps({"regions": regions}).encode(), None, duration
-    whisper = params.get("whisper") if isinstance(params.get("whisper"), dict) else params
+    group = params.get("whisper")
+    whisper: dict[str, Any] = group if isinstance(group, dict) else params
     language = _language(row.get("language")) or _language(whisper.get("lang"))
     segments = tuple(_segment(number, one, language or "en") for number, one in enumerate(entries))
     duration = duration or max((segment.end for segment in segments), default=0.0)
