@@ -284,6 +284,20 @@ async def test_a_recording_is_fetched_by_url(tmp_path: Path, site: str) -> None:
         assert (await made.jobs.service.media.get(job["media_id"])).name == "talk one.wav"
 
 
+async def test_an_order_by_url_is_repeated_without_fetching_again(tmp_path: Path, site: str) -> None:
+    async with client(services(tmp_path, private_hosts=[site.removeprefix("http://")])) as http:
+        key = {"Idempotency-Key": "abc"}
+        order = {"url": f"{site}/talks/talk%20one.wav", "language": "en"}
+        first = await http.post("/v1/jobs", json=order, headers=key)
+        assert first.status_code == 202
+        _Site.paths.clear()  # an address that opened once
+        again = await http.post("/v1/jobs", json=order, headers=key)
+        assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+        for other in ({"url": f"{site}/other.wav"}, {"language": "de"}, {"priority": 1}):
+            answer = await http.post("/v1/jobs", json=order | other, headers=key)
+            assert (answer.status_code, answer.json()["error"]["param"]) == (409, "Idempotency-Key")
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [

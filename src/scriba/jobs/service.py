@@ -32,6 +32,7 @@ from scriba.domain.options import SeparationOptions, TranscribeOptions, VadOptio
 from scriba.domain.transcript import Segment, Transcript
 from scriba.jobs.checkpoint import is_finished, segments_of
 from scriba.jobs.codec import dumps, options_to_json, transcript_from_json
+from scriba.jobs.orders import key_conflict
 from scriba.jobs.port import Delivery, Queue
 from scriba.jobs.table import JobTable, NewJob
 from scriba.jobs.webhooks import WebhookMessage, Webhooks
@@ -162,6 +163,26 @@ class JobService:
         elif fresh:
             await self._offer(job)
         return job, fresh
+
+    async def ordered_before(self, order: Order) -> Job | None:
+        """The job of the same order under its key, known before its recording is; None: there is none.
+
+        Raises:
+            ConflictError: the key was used for something else.
+        """
+        job = await self._table.with_key(order.idempotency_key)
+        if job is None:
+            return None
+        if (job.door, job.kind, job.options, job.request, job.priority, job.webhook_url) != (
+            order.door,
+            _KINDS[type(order.work)],
+            self._options(order.work),
+            order.request,
+            order.priority,
+            order.webhook_url,
+        ):
+            raise key_conflict()
+        return job
 
     async def get(self, job_id: str, door: str | None = None) -> Job:
         """

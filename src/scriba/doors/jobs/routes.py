@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -217,18 +220,23 @@ async def _submit(
     asked: JobRequest,
     media_id: str | None,
 ) -> tuple[Job, bool]:
-    if media_id is None:
-        media_id = (await keep_url(jobs, asked.url or "", fetching, context.uploads)).id
-    return await jobs.submit(
-        Order(
-            door=DOOR,
-            media_id=media_id,
-            work=asked.work,
-            priority=asked.priority,
-            idempotency_key=request.headers.get(_KEY),
-            webhook_url=asked.webhook_url,
-        )
+    order = Order(
+        door=DOOR,
+        media_id=media_id or "",
+        work=asked.work,
+        priority=asked.priority,
+        idempotency_key=request.headers.get(_KEY),
+        webhook_url=asked.webhook_url,
     )
+    if media_id is None:
+        url = asked.url or ""
+        # By its hash: an address may hold what opens it.
+        order = replace(order, request=json.dumps({"url_sha256": sha256(url.encode()).hexdigest()}))
+        # Not fetched a second time: it may be gone, or another recording by now.
+        if (job := await jobs.ordered_before(order)) is not None:
+            return job, False
+        order = replace(order, media_id=(await keep_url(jobs, url, fetching, context.uploads)).id)
+    return await jobs.submit(order)
 
 
 async def _small_body(request: Request) -> bytes:
