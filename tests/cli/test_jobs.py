@@ -54,6 +54,15 @@ def test_what_cannot_be_is_said_in_one_line(job_ids: list[str], capsys: Capture)
     assert main(["jobs", "list", "--state", "lost"]) == 2
 
 
+def test_one_job_that_cannot_be_stopped_keeps_nobody_from_the_others(
+    job_ids: list[str], capsys: Capture
+) -> None:
+    assert main(["jobs", "cancel", job_ids[0], "nothing", job_ids[1], job_ids[1]]) == 1
+    told = capsys.readouterr()
+    assert told.out == f"{job_ids[0]}  cancelled\n{job_ids[1]}  cancelled\n"
+    assert told.err == "scriba: nothing: There is no job of that id.\n"
+
+
 def test_tasks_of_another_backend_are_imported(job_ids: list[str], tmp_path: Path, capsys: Capture) -> None:
     other = tmp_path / "other.db"
     with closing(sqlite3.connect(other)) as database, database:

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scriba.domain.errors import InvalidOptionError, UnknownLanguageError
-from scriba.domain.options import MAX_BEAM, DecodingOptions, LanguagePolicy, TranscribeOptions, VadOptions
+from scriba.domain.options import (
+    MAX_BEAM,
+    MAX_MILLISECONDS,
+    MAX_PENALTY,
+    MAX_TOKEN,
+    DecodingOptions,
+    LanguagePolicy,
+    TranscribeOptions,
+    VadOptions,
+)
 
 HUGE = 10**400
 """A whole number that no float can hold."""
@@ -23,7 +32,10 @@ GOOD: list[tuple[type[Any], str, Any]] = [
     (DecodingOptions, "best_of", MAX_BEAM),
     (DecodingOptions, "patience", TINY),
     (DecodingOptions, "length_penalty", TINY),
+    (DecodingOptions, "length_penalty", MAX_PENALTY),
     (DecodingOptions, "repetition_penalty", TINY),
+    (DecodingOptions, "suppress_tokens", ()),
+    (DecodingOptions, "suppress_tokens", (-1, 0, MAX_TOKEN)),
     (DecodingOptions, "no_repeat_ngram_size", 0),
     (DecodingOptions, "temperatures", (0.0,)),
     (DecodingOptions, "temperatures", (0, 1)),
@@ -51,6 +63,7 @@ GOOD: list[tuple[type[Any], str, Any]] = [
     (VadOptions, "max_speech_duration_s", math.inf),
     (VadOptions, "min_silence_duration_ms", 0),
     (VadOptions, "speech_pad_ms", 0),
+    (VadOptions, "speech_pad_ms", MAX_MILLISECONDS),
     (LanguagePolicy, "threshold", 0),
     (LanguagePolicy, "threshold", 1),
     (LanguagePolicy, "windows", 1),
@@ -70,7 +83,14 @@ BAD: list[tuple[type[Any], str, Any, str]] = [
     (DecodingOptions, "patience", math.inf, "patience"),
     (DecodingOptions, "length_penalty", 0, "length_penalty"),
     (DecodingOptions, "length_penalty", math.nan, "length_penalty"),
+    (DecodingOptions, "length_penalty", MAX_PENALTY + 1, "length_penalty"),
+    (DecodingOptions, "length_penalty", 1e300, "length_penalty"),
     (DecodingOptions, "repetition_penalty", 0, "repetition_penalty"),
+    (DecodingOptions, "suppress_tokens", (-2,), "suppress_tokens"),
+    (DecodingOptions, "suppress_tokens", (-1, MAX_TOKEN + 1), "suppress_tokens"),
+    (DecodingOptions, "suppress_tokens", (1.5,), "suppress_tokens"),
+    (VadOptions, "min_silence_duration_ms", MAX_MILLISECONDS + 1, "min_silence_duration_ms"),
+    (VadOptions, "speech_pad_ms", HUGE, "speech_pad_ms"),
     (DecodingOptions, "no_repeat_ngram_size", -1, "no_repeat_ngram_size"),
     (DecodingOptions, "no_repeat_ngram_size", 0.5, "no_repeat_ngram_size"),
     (DecodingOptions, "temperatures", (), "temperature"),
@@ -118,6 +138,13 @@ def test_beyond_the_bound_is_refused_by_name(kind: type[Any], name: str, value: 
     assert refused.value.field == field
     assert refused.value.message.startswith(field)
     assert len(refused.value.message) < 200
+
+
+def test_the_message_tells_bound_and_value() -> None:
+    with pytest.raises(InvalidOptionError, match="between 0 and 86400000, not 86400001"):
+        VadOptions(speech_pad_ms=MAX_MILLISECONDS + 1)
+    with pytest.raises(InvalidOptionError, match="patience must be a finite number, not inf"):
+        DecodingOptions(patience=math.inf)
 
 
 @given(st.floats() | st.integers(-(10**30), 10**30))

@@ -97,6 +97,45 @@ async def test_an_idempotency_key_orders_once(tmp_path: Path) -> None:
         assert other.json()["error"]["param"] == "Idempotency-Key"
 
 
+@pytest.mark.parametrize("other", [{"priority": "5"}, {"beam_size": "2"}, {"kind": "vad"}])
+async def test_nothing_of_another_order_with_the_same_key_is_passed_over(
+    tmp_path: Path, other: dict[str, str]
+) -> None:
+    async with client(services(tmp_path)) as http:
+        key = {"Idempotency-Key": "abc"}
+        assert (await http.post("/v1/jobs", files=upload(), headers=key)).status_code == 202
+        answer = await http.post("/v1/jobs", files=upload(), headers=key, data=other)
+        assert answer.status_code == 409
+
+
+async def test_a_model_that_nobody_knows_is_refused_at_once(tmp_path: Path) -> None:
+    async with client(services(tmp_path)) as http:
+        for answer in (
+            await http.post("/v1/jobs", files=upload(), data={"model": "humongous"}),
+            await http.post("/v1/jobs", json={"url": "http://127.0.0.1/", "model": "humongous"}),
+        ):
+            assert answer.status_code == 404
+            assert answer.json()["error"]["param"] == "model"
+            assert "'humongous'" in answer.json()["error"]["message"]
+        assert (await http.get("/v1/jobs")).json()["data"] == []
+        known = await http.post("/v1/jobs", files=upload(), data={"model": "large-v3"})
+        assert known.status_code == 202
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/model"])
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, b'{"id": "\\ud800", "media_id": "\\ud800"}', b'{"id": "\xff"}', b"{"],
+    ids=["deep", "half", "bytes", "open"],
+)
+async def test_what_is_no_json_is_the_clients_fault(tmp_path: Path, path: str, body: bytes) -> None:
+    async with client(services(tmp_path)) as http:
+        headers = {"content-type": "application/json"}
+        answer = await http.post(path, content=body, headers=headers)
+        assert answer.status_code == 400
+        assert "not valid JSON" in answer.text
+
+
 async def test_voice_activity(tmp_path: Path) -> None:
     async with client(services(tmp_path)) as http:
         job = (await http.post("/v1/jobs", files=upload(), data={"kind": "vad"})).json()
@@ -226,6 +265,7 @@ def site() -> Iterator[str]:
         "/inside": (302, {"location": "http://169.254.169.254/latest/meta-data"}, b""),
         "/file": (302, {"location": "file:///etc/passwd"}, b""),
         "/round": (302, {"location": "/round"}, b""),
+        "/empty": (200, {"content-length": "0"}, b""),
         "/short": (200, {"content-length": "100"}, b"RIFF"),
     }
     yield f"http://{host}"
@@ -244,6 +284,20 @@ async def test_a_recording_is_fetched_by_url(tmp_path: Path, site: str) -> None:
         assert (await made.jobs.service.media.get(job["media_id"])).name == "talk one.wav"
 
 
+async def test_an_order_by_url_is_repeated_without_fetching_again(tmp_path: Path, site: str) -> None:
+    async with client(services(tmp_path, private_hosts=[site.removeprefix("http://")])) as http:
+        key = {"Idempotency-Key": "abc"}
+        order = {"url": f"{site}/talks/talk%20one.wav", "language": "en"}
+        first = await http.post("/v1/jobs", json=order, headers=key)
+        assert first.status_code == 202
+        _Site.paths.clear()  # an address that opened once
+        again = await http.post("/v1/jobs", json=order, headers=key)
+        assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+        for other in ({"url": f"{site}/other.wav"}, {"language": "de"}, {"priority": 1}):
+            answer = await http.post("/v1/jobs", json=order | other, headers=key)
+            assert (answer.status_code, answer.json()["error"]["param"]) == (409, "Idempotency-Key")
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [
@@ -253,6 +307,7 @@ async def test_a_recording_is_fetched_by_url(tmp_path: Path, site: str) -> None:
         ("/short", "fetch_failed"),
         ("/nothing", "fetch_failed"),
         ("/endless", "media_too_large"),
+        ("/empty", "empty_media"),
     ],
 )
 async def test_what_must_not_be_fetched_is_not(tmp_path: Path, site: str, path: str, code: str) -> None:
@@ -260,6 +315,7 @@ async def test_what_must_not_be_fetched_is_not(tmp_path: Path, site: str, path: 
     async with client(made) as http:
         answer = await http.post("/v1/jobs", json={"url": site + path})
         assert answer.json()["error"]["code"] == code
+        assert answer.json()["error"]["param"] == "url"
         assert list((tmp_path / "data" / "spool").iterdir()) == []
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from scriba.domain.options import DecodingOptions, TranscribeOptions
+from scriba.jobs.service import Order
 from tests.doors.serving import client, services
 from tests.jobs.doubles import FakeBatch
 from tests.speech import beckett, two_cities
@@ -109,6 +111,41 @@ async def test_a_run_is_not_queued_twice_and_need_not_be_waited_for(tmp_path: Pa
         while (await http.get(f"/results/{one['id']}")).status_code != 200:
             assert time.monotonic() < end
             await asyncio.sleep(0.02)
+
+
+async def test_a_later_run_that_has_not_ended_or_failed_hides_no_result(tmp_path: Path) -> None:
+    batch = FakeBatch()
+    made = services(tmp_path, batch)
+    assert made.jobs is not None
+    async with client(made) as http:
+        one = (await put(http, beckett())).json()
+        ran = (await http.post("/model", json={"id": one["id"]})).json()
+        batch.seconds = 30
+        # As after the server's defaults were changed.
+        other = TranscribeOptions(decoding=DecodingOptions(beam_size=2))
+        job, _ = await made.jobs.service.submit(Order("library", one["id"], other))
+        for _ in range(2):
+            found = await http.get(f"/results/{one['id']}")
+            assert found.json()["results"]["result"]["text"] == TEXT
+            assert (await http.get(f"/api/srt/{one['id']}")).status_code == 200
+            assert (await http.get("/uploads")).json() == [ran]
+            if not (await made.jobs.service.get(job.id)).state.finished:
+                await made.jobs.service.cancel(job.id)
+
+
+async def test_a_wait_that_is_neither_is_refused_before_anything_is_ordered(tmp_path: Path) -> None:
+    async with client(services(tmp_path)) as http:
+        one = (await put(http, beckett())).json()
+        answer = await http.post("/model?wait=perhaps", json={"id": one["id"]})
+        assert answer.status_code == 422
+        assert answer.json() == {"detail": "wait must be true or false, not 'perhaps'."}
+        assert (await http.get("/uploads")).json() == [one]
+
+
+async def test_an_upload_of_nothing_at_all(tmp_path: Path) -> None:
+    async with client(services(tmp_path)) as http:
+        assert (await http.post("/upload")).status_code == 400
+        assert (await http.post("/upload", json={})).status_code == 415
 
 
 async def test_a_run_that_fails_says_why(tmp_path: Path) -> None:

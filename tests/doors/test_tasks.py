@@ -176,6 +176,12 @@ def test_a_list_is_sent_in_three_ways(values: list[str]) -> None:
     assert request.work.decoding.suppress_tokens == (1, 2)
 
 
+@pytest.mark.parametrize("value", ["[1.5]", "[true]", "[1, [2]]", '[{"a": 1}]', "1.5", "[1e999]"])
+def test_what_is_no_whole_number_is_not_made_one(value: str) -> None:
+    with pytest.raises(InvalidOptionError, match="suppress_tokens must be whole numbers"):
+        parse_transcription({"suppress_tokens": [value]}, DEFAULTS, FACTS)
+
+
 @pytest.mark.parametrize("name", VAD)
 def test_voice_activity_takes_its_own_parameters(name: str) -> None:
     value = "true" if name == "vad_filter" else HONOURED[name][0]
@@ -220,6 +226,15 @@ async def test_the_documented_polling_client(tmp_path: Path) -> None:
         assert task["duration"] > 0
         assert progress == sorted(progress)
         assert len(set(progress)) > 2
+
+
+async def test_work_that_was_done_before_is_queued_all_the_same(tmp_path: Path) -> None:
+    """The original's clients compare the answer with it."""
+    async with client(services(tmp_path)) as http:
+        for _ in range(2):
+            queued = (await http.post("/transcription", files=upload())).json()
+            assert queued["status"] == "QUEUED"
+            await until(http, f"/task/{queued['identifier']}", "COMPLETED")
 
 
 async def test_voice_activity(tmp_path: Path) -> None:
@@ -334,6 +349,58 @@ def test_files_are_kept_of_what_is_separated_only() -> None:
     with pytest.raises(UnsupportedOptionError, match="is_separate_bgm=true") as caught:
         parse_transcription({"save_file": ["true"]}, DEFAULTS, FACTS)
     assert caught.value.field == "save_file"
+
+
+async def test_a_model_that_nobody_knows_is_refused_at_once(tmp_path: Path) -> None:
+    async with client(services(tmp_path)) as http:
+        for value in ("humongous", "../../etc/passwd", "nobody/nothing"):
+            answer = await http.post("/transcription", files=upload(), data={"model_size": value})
+            assert answer.status_code == 422
+            (fault,) = answer.json()["detail"]
+            assert fault["loc"] == ["body", "model_size"]
+            assert fault["msg"].startswith(f"model_size: The model {value!r} is not known.")
+        # These are not here, and could be fetched.
+        for value in ("large-v3", "openai/whisper-small", "whisper-1", ""):
+            answer = await http.post("/transcription", files=upload(), data={"model_size": value})
+            assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "bound"),
+    [
+        ("compute_type", "float64", "computes in int8"),
+        ("enable_offload", "false", "it is true"),
+        ("diarization_device", "cuda", "on cpu"),
+    ],
+)
+def test_what_is_set_at_the_start_is_told_with_the_refused_value(name: str, value: str, bound: str) -> None:
+    with pytest.raises(UnsupportedOptionError) as caught:
+        parse_transcription({name: [value]}, DEFAULTS, FACTS)
+    assert caught.value.message.startswith(f"{name} cannot be {value!r}: ")
+    assert bound in caught.value.message
+
+
+def test_devices_and_types_are_known_in_any_case() -> None:
+    sent = {"diarization_device": ["CPU"], "compute_type": ["INT8"]}
+    assert parse_transcription(sent, DEFAULTS, FACTS).work == DEFAULTS
+
+
+async def test_bounds_of_the_list_are_told_with_the_value(tmp_path: Path) -> None:
+    async with client(services(tmp_path)) as http:
+        answer = await http.get("/task/all?limit=0")
+        assert answer.status_code == 422
+        assert "limit" in answer.json()["detail"]
+        assert "'0'" in answer.json()["detail"]
+        gone = await http.get("/task/all?after=nothing")
+        assert (gone.status_code, gone.json()["detail"][:6]) == (404, "after:")
+
+
+async def test_files_of_what_failed_are_not_said_to_be_elsewhere(tmp_path: Path) -> None:
+    async with client(services(tmp_path)) as http:
+        identifier = (await http.post("/transcription", files=upload(b"no media"))).json()["identifier"]
+        await until(http, f"/task/{identifier}", "FAILED")
+        answer = await http.get(f"/task/file/{identifier}")
+        assert (answer.status_code, "failed" in answer.json()["detail"]) == (404, True)
 
 
 async def test_states_in_lower_case_by_setting(tmp_path: Path) -> None:

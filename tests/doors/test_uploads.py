@@ -80,6 +80,21 @@ async def test_parts_become_a_recording(tmp_path: Path) -> None:
         assert job.status_code == 202
 
 
+async def test_clients_that_can_only_post_name_the_method_in_a_header(tmp_path: Path) -> None:
+    """As the protocol asks (tus 1.0, "X-HTTP-Method-Override")."""
+    async with client(services(tmp_path)) as http:
+        url = await begin(http, 4)
+        patch = PART | {"Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
+        answer = await http.post(url, headers=patch, content=b"da")
+        assert (answer.status_code, answer.headers["upload-offset"]) == (204, "2")
+        head = TUS | {"X-HTTP-Method-Override": "HEAD"}
+        assert (await http.post(url, headers=head)).headers["upload-offset"] == "2"
+        assert (await http.post(url, headers=TUS)).status_code == 405
+        delete = TUS | {"X-HTTP-Method-Override": "DELETE"}
+        assert (await http.post(url, headers=delete)).status_code == 204
+        assert (await http.head(url, headers=TUS)).status_code == 404
+
+
 async def test_all_at_once_with_the_creation(tmp_path: Path) -> None:
     async with client(services(tmp_path)) as http:
         answer = await http.post("/v1/uploads", headers=PART | {"Upload-Length": "4"}, content=b"data")
@@ -109,6 +124,13 @@ async def test_what_the_protocol_forbids(tmp_path: Path) -> None:
         options = await http.options("/v1/uploads")
         assert options.headers["tus-max-size"] == "1000000"
         assert "creation" in options.headers["tus-extension"]
+
+
+async def test_an_upload_that_cannot_fit_is_not_begun(tmp_path: Path) -> None:
+    async with client(services(tmp_path, store={"quota_mb": 1})) as http:
+        answer = await http.post("/v1/uploads", headers=TUS | {"Upload-Length": "1000001"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (507, "storage_full")
+        assert await begin(http, 1_000_000)
 
 
 async def test_an_upload_expires_with_its_parts(tmp_path: Path) -> None:

@@ -104,6 +104,11 @@ def test_without_the_sibling_the_error_names_what_to_do() -> None:
         served(engines(Shelf({"tiny.en"}, {"tiny"}), may_fetch=False), "tiny.en", "fr")
 
 
+def test_a_language_that_the_models_vocabulary_lacks_is_refused() -> None:
+    with pytest.raises(LanguageNotServedError, match="'base' does not know Cantonese"):
+        served(engines(Shelf({"base"})), "base", "yue")
+
+
 def test_a_default_that_cannot_be_had_is_replaced() -> None:
     own = engines(Shelf({"tiny.en"}))
     assert served(own, None) == "tiny.en"

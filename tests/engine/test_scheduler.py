@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from concurrent.futures import CancelledError, Future
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from scriba.domain.errors import CancelledByUserError, EngineError, OverloadedEr
 from scriba.domain.options import DecodingOptions
 from scriba.domain.transcript import Task
 from scriba.engine.fake import FakeEncoded, FakeEngine, says
-from scriba.engine.port import Decoded, DecodeRequest
+from scriba.engine.port import Decoded, DecodeRequest, Encoded
 from scriba.engine.scheduler import Priority, Scheduler
 from scriba.engine.steps import Decode, Encode, Flow, run_inline
 
@@ -101,6 +102,25 @@ def test_inference_without_an_engine_has_its_turn(scheduler: Scheduler) -> None:
     with pytest.raises(EngineError, match="It failed"):
         scheduler.call(fail).result(5)
     assert scheduler.call(lambda: "and the worker lives").result(5) == "and the worker lives"
+
+
+class Choosy(FakeEngine):
+    """Knows no place for requests in French."""
+
+    def batch_key(self, encoded: Encoded, request: DecodeRequest) -> Hashable:
+        return {"en": 1}[request.language]
+
+
+def test_a_request_the_engine_cannot_place_ends_its_own_job_alone(scheduler: Scheduler) -> None:
+    def french() -> Flow[str]:
+        encoded = yield Encode(SOUND)
+        decoded = yield Decode(encoded, replace(REQUEST, language="fr"))
+        return str(decoded.phrases[0].text)
+
+    engine = Choosy(script=lambda *_: says("hello"))
+    with pytest.raises(KeyError):
+        scheduler.submit(french(), engine).result(10)
+    assert scheduler.submit(hear(), engine).result(10) == " hello"
 
 
 def test_live_work_goes_before_calls_of_a_job() -> None:

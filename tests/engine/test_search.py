@@ -75,6 +75,12 @@ def test_blanks_may_come_later_but_not_first() -> None:
     assert allowed(rules.weigh(logits(), [5]).logits) >= {0, END}
 
 
+def test_tokens_of_a_larger_vocabulary_are_not_missed() -> None:
+    rules = TokenRules(SPECIAL, timestamps=False, suppress=(4, SIZE, 99_999))
+    for _ in range(2):
+        assert 4 not in allowed(rules.weigh(logits(), [5]).logits)
+
+
 def test_the_end_cannot_be_suppressed() -> None:
     rules = TokenRules(SPECIAL, timestamps=False, suppress=(END, 4))
     assert END in allowed(rules.weigh(logits(), [5]).logits)

@@ -13,6 +13,7 @@ from scriba.domain.errors import StorageFullError
 from scriba.domain.job import JobState
 from scriba.jobs.port import Delivery
 from scriba.store.blobs import Blobs
+from tests.doors.serving import client, services
 from tests.jobs.doubles import FakeBatch, submit, texts, until, working
 from tests.stores import open_stores
 
@@ -63,3 +64,24 @@ async def test_a_result_that_does_not_fit_fails_its_job_and_nothing_else(
         async with working(stores, FakeBatch()):
             again = await until(stores.jobs, job.id, JobState.COMPLETED)
         assert await texts(stores, again) == ["window 0", "window 1", "window 2"]
+
+
+async def test_a_part_that_does_not_fit_is_answered_and_the_upload_goes_on(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    made = services(tmp_path)
+    made.settings.spool_dir.mkdir(parents=True, exist_ok=True)
+    spool = small_disk / "spool"
+    spool.mkdir()
+    made.settings.spool_dir.rmdir()
+    made.settings.spool_dir.symlink_to(spool)
+    async with client(made) as http:
+        headers = {"Tus-Resumable": "1.0.0"}
+        begun = await http.post("/v1/uploads", headers=headers | {"Upload-Length": "300000"})
+        filler = fill(small_disk)
+        part = headers | {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+        full = await http.patch(begun.headers["location"], headers=part, content=b"x" * 300_000)
+        assert (full.status_code, full.json()["error"]["code"]) == (507, "storage_full")
+        filler.unlink()
+        again = await http.patch(begun.headers["location"], headers=part, content=b"x" * 300_000)
+        assert (again.status_code, again.headers["upload-offset"]) == (204, "300000")

@@ -47,6 +47,78 @@ ROWS = [
 ]
 
 
+SECRET = "hf_very_secret"
+GROUPS = {
+    "whisper": {"model_size": "large-v2", "lang": "french", "is_translate": False},
+    "vad": {"vad_filter": False},
+    "diarization": {"is_diarize": True, "hf_token": SECRET},
+    "bgm_separation": {"is_separate_bgm": False},
+}
+HASHES = {"instrumental_hash": "a" * 64, "vocal_hash": "b" * 64}
+
+
+@pytest.fixture
+def later(tmp_path: Path) -> Path:
+    """The table of the later release: parameters in groups, separations, and what went wrong there."""
+    path = tmp_path / "what? 100% #1.db"
+    rows = [
+        ("a", "TRANSCRIPTION", [SEGMENT], GROUPS, "french", 61.5),
+        ("b", "BGM_SEPARATION", HASHES, GROUPS["bgm_separation"], None, None),
+        ("c", "TRANSCRIPTION", [SEGMENT], {"whisper": {"lang": "Automatic Detection"}}, "somewhere", None),
+        ("d", "BGM_SEPARATION", {}, {}, None, None),
+        ("e", "VAD", [{"start": None}], {}, None, None),
+    ]
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "CREATE TABLE tasks"
+            " (uuid, status, task_type, result, task_params, language, audio_duration, created_at)"
+        )
+        for letter, kind, result, params, language, seconds in rows:
+            values = (
+                letter * 36,
+                "COMPLETED",
+                kind,
+                json.dumps(result),
+                json.dumps(params),
+                language,
+                seconds,
+            )
+            database.execute("INSERT INTO tasks VALUES (?,?,?,?,?,?,?,'2025-01-01 00:00:00')", values)
+    return path
+
+
+async def test_the_later_releases_table_is_taken_over_without_its_tokens(
+    stores: Stores, later: Path, tmp_path: Path
+) -> None:
+    assert await import_file(later, stores.database, stores.results) == (3, 2)
+    first = await stores.jobs.get("a" * 36)
+    assert (first.language, first.audio_duration) == ("fr", 61.5)
+    assert json.loads(first.request)["whisper"]["model_size"] == "large-v2"
+    assert SECRET not in first.request
+    document = json.loads(await stores.results.get(first.result_id))
+    assert document["model"] == "large-v2"
+    assert (await stores.jobs.get("c" * 36)).language is None
+    for path in tmp_path.rglob("*"):
+        if path.is_file() and path != later:
+            assert SECRET.encode() not in path.read_bytes()
+
+
+async def test_clients_find_separations_and_are_told_that_the_files_are_gone(
+    tmp_path: Path, later: Path
+) -> None:
+    made = services(tmp_path)
+    assert made.jobs is not None
+    async with client(made) as http:
+        await import_file(later, made.jobs.database, made.jobs.results)
+        task = (await http.get(f"/task/{'b' * 36}")).json()
+        assert (task["task_type"], task["result_type"], task["result"]) == (
+            "bgm_separation",
+            "filepath",
+            HASHES,
+        )
+        assert (await http.get(f"/task/file/{'b' * 36}")).status_code == 410
+
+
 @pytest.fixture
 def original(tmp_path: Path) -> Path:
     path = tmp_path / "original.db"

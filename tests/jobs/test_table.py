@@ -286,3 +286,16 @@ async def test_of_orders_at_once_that_are_to_be_alone_one_is_taken(stores: Store
     await order("other")
     await stores.jobs.cancel(taken.id)
     await order("library")
+
+
+@pytest.mark.parametrize("job_id", ["nothing", "a\0b", "x" * 3000, "\ufffd"])
+async def test_an_id_that_no_job_has_is_not_found_whatever_is_in_it(stores: Stores, job_id: str) -> None:
+    with pytest.raises(NotFoundError):
+        await stores.jobs.get(job_id)
+    with pytest.raises(NotFoundError):
+        await stores.jobs.remove(job_id)
+    with pytest.raises(NotFoundError):
+        await stores.jobs.page(limit=1, after=job_id)
+    with pytest.raises(NotFoundError):
+        await stores.jobs.submit(await stores.new_job(media_id=job_id))
+    assert await stores.media.find(job_id) is None

@@ -9,8 +9,10 @@ import pytest
 
 from scriba.domain.errors import CancelledByUserError, ScribaError
 from scriba.doors.errors import TABLE
+from scriba.doors.jobs.wire import JobForm
 from scriba.formats import Format
 from scriba.models.catalogue import ENTRIES, SAME_MODEL
+from scriba.server.job_settings import JobSettings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ROWS = [
@@ -31,6 +33,17 @@ def test_every_error_is_in_its_table(kind: type[ScribaError]) -> None:
 def test_no_error_is_in_the_table_that_does_not_exist() -> None:
     codes = {cells[1].strip("`") for cells in ROWS if cells[2:] and cells[2].isdigit()}
     assert codes == {kind.code for kind in TABLE} - {CancelledByUserError.code}
+
+
+@pytest.mark.parametrize("name", sorted(JobForm.model_fields))
+def test_every_field_of_an_order_is_described(name: str) -> None:
+    assert f"`{name}`" in (DOCS / "jobs.md").read_text(encoding="utf-8")
+
+
+def test_the_lease_is_the_one_there_is() -> None:
+    seconds = JobSettings().lease_seconds
+    text = (DOCS / "scale.md").read_text(encoding="utf-8")
+    assert f"`SCRIBA_JOBS__LEASE_SECONDS` ({seconds:g})" in text
 
 
 @pytest.mark.parametrize("fmt", Format)

@@ -19,6 +19,7 @@ from scriba.domain.events import Event, Finished, LanguageDetected, Progress, Se
 from scriba.domain.options import TranscribeOptions
 from scriba.domain.transcript import Segment, Transcript, Word
 from scriba.doors.context import ModelCard
+from scriba.models.catalogue import Catalogue
 from scriba.server.app import create_app
 from scriba.server.run import largest_message
 from scriba.server.services import Services
@@ -125,6 +126,9 @@ class FakeModels:
 
     def find(self, name: str) -> ModelCard | None:
         return next((card for card in self.models() if card.id == name), None)
+
+    def check(self, name: str | None) -> None:
+        Catalogue("base").resolve(name)
 
 
 def settings(tmp_path: Path, **values: Any) -> Settings:

@@ -101,16 +101,30 @@ def import_tasks(
 
     taken, left = _with_jobs(data_dir, run)
     sys.stdout.write(
-        f"{taken} tasks imported; {left} left out: they are here already, or are not finished.\n"
+        f"{taken} tasks imported; {left} left out: "
+        "they are here already, are not finished, or have no result.\n"
     )
 
 
 def _each(job_ids: list[str], data_dir: Path | None, do: Callable[[JobParts, str], Awaitable[Job]]) -> None:
-    async def run(parts: JobParts) -> list[Job]:
-        return [await do(parts, job_id) for job_id in job_ids]
+    from scriba.cli.faults import FAILED, say
+    from scriba.domain.errors import ConflictError, NotFoundError
 
-    for job in _with_jobs(data_dir, run):
-        sys.stdout.write(f"{job.id}  {job.state}\n")
+    async def run(parts: JobParts) -> bool:
+        """One that cannot be done keeps nobody from the others."""
+        every = True
+        for job_id in dict.fromkeys(job_ids):
+            try:
+                job = await do(parts, job_id)
+            except (NotFoundError, ConflictError) as error:
+                every = False
+                say(f"{job_id}: {error.message}")
+            else:
+                sys.stdout.write(f"{job.id}  {job.state}\n")
+        return every
+
+    if not _with_jobs(data_dir, run):
+        raise typer.Exit(FAILED)
 
 
 def _with_jobs(data_dir: Path | None, do: Callable[[JobParts], Awaitable[T]]) -> T:

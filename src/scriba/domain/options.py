@@ -21,6 +21,18 @@ MAX_BEAM = 100
 """Widest search: memory and time grow with it, and nobody has measured a gain beyond ten."""
 
 
+MAX_PENALTY = 100
+"""Strongest ``length_penalty``: beyond it a text's length to this power is no number any more."""
+
+
+MAX_MILLISECONDS = 86_400_000
+"""Longest pause, shortest speech and widest rim of voice activity: a day."""
+
+
+MAX_TOKEN = 51_865
+"""The last token of Whisper's largest vocabulary."""
+
+
 MAX_SEGMENT = 4096
 """Longest stretch a separation model is given, in steps of its spectrum: memory grows with it."""
 DEVICES = ("auto", "cpu", "cuda")
@@ -28,6 +40,8 @@ DEVICES = ("auto", "cpu", "cuda")
 
 def _at_least(name: str, value: float, bound: float, *, strict: bool = False) -> None:
     # Compared, not asked math.isfinite: a whole number may be too large to be a float. False for NaN.
+    if value == math.inf:
+        raise InvalidOptionError(f"{name} must be a finite number, not {_shown(value)}.", field=name)
     if not (bound <= value < math.inf) or (strict and value == bound):
         relation = "greater than" if strict else "at least"
         raise InvalidOptionError(f"{name} must be {relation} {bound:g}, not {_shown(value)}.", field=name)
@@ -36,7 +50,7 @@ def _at_least(name: str, value: float, bound: float, *, strict: bool = False) ->
 def _between(name: str, value: float, low: float, high: float) -> None:
     if not (low <= value <= high):  # also false for NaN
         raise InvalidOptionError(
-            f"{name} must be between {low:g} and {high:g}, not {_shown(value)}.", field=name
+            f"{name} must be between {low:g} and {high:.8g}, not {_shown(value)}.", field=name
         )
 
 
@@ -92,6 +106,7 @@ class DecodingOptions:
         _between("best_of", self.best_of, 1, MAX_BEAM)
         _at_least("patience", self.patience, 0, strict=True)
         _at_least("length_penalty", self.length_penalty, 0, strict=True)
+        _between("length_penalty", self.length_penalty, 0, MAX_PENALTY)
         _at_least("repetition_penalty", self.repetition_penalty, 0, strict=True)
         _at_least("no_repeat_ngram_size", self.no_repeat_ngram_size, 0)
         if not self.temperatures:
@@ -102,11 +117,14 @@ class DecodingOptions:
             _at_least("compression_ratio_threshold", self.compression_ratio_threshold, 0, strict=True)
         if self.log_prob_threshold is not None and not -math.inf < self.log_prob_threshold < math.inf:
             raise InvalidOptionError(
-                f"log_prob_threshold must be a number, not {_shown(self.log_prob_threshold)}.",
+                f"log_prob_threshold must be a finite number, not {_shown(self.log_prob_threshold)}.",
                 field="log_prob_threshold",
             )
         if self.no_speech_threshold is not None:
             _between("no_speech_threshold", self.no_speech_threshold, 0.0, 1.0)
+        for token in self.suppress_tokens:
+            _whole("suppress_tokens", token)
+            _between("suppress_tokens", token, -1, MAX_TOKEN)
         _between("prompt_reset_on_temperature", self.prompt_reset_on_temperature, 0.0, 1.0)
         _between("max_initial_timestamp", self.max_initial_timestamp, 0.0, 30.0)
         if self.max_new_tokens is not None:
@@ -137,7 +155,7 @@ class VadOptions:
             _between("neg_threshold", self.neg_threshold, 0.0, 1.0)
         for name in ("min_speech_duration_ms", "min_silence_duration_ms", "speech_pad_ms"):
             _whole(name, getattr(self, name))
-            _at_least(name, getattr(self, name), 0)
+            _between(name, getattr(self, name), 0, MAX_MILLISECONDS)
         if not self.max_speech_duration_s > 0:
             raise InvalidOptionError(
                 f"max_speech_duration_s must be greater than 0, not {self.max_speech_duration_s!r}.",

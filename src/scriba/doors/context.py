@@ -55,6 +55,14 @@ class ModelDirectory(Protocol):
         """One of them by name; None when there is none. Blocking."""
         ...
 
+    def check(self, name: str | None) -> None:
+        """Refuse a name that no model has; one that is not here, and could be fetched, is none of these.
+
+        Raises:
+            ModelNotFoundError: the message lists the names.
+        """
+        ...
+
 
 class SeparationDirectory(Protocol):
     """What parts voice from music (adapter: ``scriba.separation.process``)."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import tempfile
 from typing import BinaryIO, cast
 
+from scriba.domain.errors import EmptyMediaError
 from scriba.domain.media import Media
 from scriba.doors.context import UploadLimits
 from scriba.doors.multipart import UploadForm
 from scriba.jobs.fetch import FetchLimits, fetch
 from scriba.jobs.service import JobService
+from scriba.store.disk import room_on_disk
 
 
 async def keep_file(jobs: JobService, form: UploadForm) -> tuple[Media, bool]:
@@ -28,12 +30,15 @@ async def keep_url(jobs: JobService, url: str, fetching: FetchLimits, uploads: U
 
     Raises:
         AddressRefusedError: it is not an address this server fetches from.
+        EmptyMediaError: there were no bytes.
         FetchError: it could not be fetched.
         MediaTooLargeError: it is too large.
         StorageFullError: there is no room.
     """
-    with tempfile.TemporaryFile(dir=uploads.directory) as temporary:
+    with room_on_disk(), tempfile.TemporaryFile(dir=uploads.directory) as temporary:
         file = cast(BinaryIO, temporary)
         name = await fetch(url, fetching, file)
+        if file.tell() == 0:
+            raise EmptyMediaError("url: the body is empty: it holds no bytes.", field="url")
         media, _ = await jobs.keep(file, name)
         return media

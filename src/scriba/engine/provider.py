@@ -72,6 +72,12 @@ class ResidentEngines:
         installed = self._choose(model, language, task, cancel)
         memory = self._catalogue.resolve(installed.name).memory_bytes
         with self._residency.acquire(installed.name, lambda: self._load(installed), memory) as engine:
+            if language is not None and language not in engine.capabilities.languages:
+                raise LanguageNotServedError(
+                    f"The model {installed.name!r} does not know {language_name(language).title()}. "
+                    "Choose another model.",
+                    field="language",
+                )
             yield engine
 
     def _choose(

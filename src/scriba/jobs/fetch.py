@@ -20,6 +20,7 @@ from typing import BinaryIO
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from scriba.domain.errors import AddressRefusedError, FetchError, MediaTooLargeError
+from scriba.store.disk import room_on_disk
 
 _BLOCK = 1 << 20
 _THREADS = ThreadPoolExecutor(16, thread_name_prefix="scriba-fetch")
@@ -103,6 +104,7 @@ async def fetch(url: str, limits: FetchLimits, file: BinaryIO, look_up: Resolve 
         AddressRefusedError: the address, or one it redirects to, is not one this server fetches from.
         FetchError: the other server does not answer, or with an error, or not in time.
         MediaTooLargeError: the body is larger than the limit; seen while it comes.
+        StorageFullError: ``file`` took no more.
     """
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(_THREADS, _fetch, url, limits, file, look_up)
@@ -138,10 +140,12 @@ def _copy(answer: http.client.HTTPResponse, limits: FetchLimits, file: BinaryIO,
             raise _too_large(limits)
         if time.monotonic() > end:
             raise FetchError(f"url: the body did not end within {limits.seconds:g} seconds.", field="url")
-        file.write(block)
+        with room_on_disk():
+            file.write(block)
     if length.isdecimal() and received != int(length):
         raise FetchError("url: the body broke off.", field="url")
-    file.flush()
+    with room_on_disk():
+        file.flush()
 
 
 def _too_large(limits: FetchLimits) -> MediaTooLargeError:

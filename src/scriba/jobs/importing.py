@@ -1,7 +1,9 @@
 """Taking over the tasks of a Whisper-WebUI backend: the table ``tasks`` of its SQLite file.
 
-Its columns (later release): ``uuid, status, task_type, result, result_type, task_params, error, duration,
-progress, created_at, updated_at``. Only finished tasks are taken: nobody has the recordings of the others.
+Its columns (later release): ``uuid, status, task_type, result, result_type, language, audio_duration,
+task_params, error, duration, progress, created_at, updated_at``. The parameters are in groups (``whisper``,
+``vad``, ``diarization``, ``bgm_separation``). Only finished tasks are taken: nobody has the recordings of the
+others. Of a separation its hashes are taken; its files expired long ago.
 """
 
 from __future__ import annotations
@@ -17,15 +19,21 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from scriba.domain.errors import InvalidOptionError
+from scriba.domain.errors import InvalidOptionError, UnknownLanguageError
 from scriba.domain.job import JobKind, JobState
+from scriba.domain.language import normalise_language
 from scriba.domain.transcript import Segment, Task, Transcript, Word
 from scriba.jobs.codec import dumps, transcript_to_json
 from scriba.store.database import Database
 from scriba.store.results import ResultStore
 from scriba.store.tables import jobs
 
-_KINDS = {"transcription": JobKind.TRANSCRIPTION, "vad": JobKind.VAD}
+_KINDS = {
+    "transcription": JobKind.TRANSCRIPTION,
+    "vad": JobKind.VAD,
+    "bgm_separation": JobKind.SEPARATION,
+}
+_SECRETS = frozenset({"hf_token"})
 _STATES = {
     "completed": JobState.COMPLETED,
     "failed": JobState.FAILED,
@@ -49,7 +57,7 @@ async def import_file(path: Path, database: Database, results: ResultStore) -> t
 
 def _read(path: Path) -> list[dict[str, Any]]:
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute("SELECT * FROM tasks ORDER BY created_at")]
     except sqlite3.Error:
@@ -67,8 +75,8 @@ async def _take(row: dict[str, Any], database: Database, results: ResultStore) -
     async with database.read() as connection:
         if (await connection.execute(select(jobs.c.id).where(jobs.c.id == identifier))).first() is not None:
             return False
-    params = _json(row.get("task_params")) or {}
-    params.pop("hf_token", None)
+    params = _without_secrets(_json(row.get("task_params")))
+    params = params if isinstance(params, dict) else {}
     # Nothing else is ever answered from it: nobody knows what it was made from.
     fingerprint = hashlib.sha256(f"imported\n{identifier}".encode()).hexdigest()
     created = _seconds(row.get("created_at"))
@@ -76,7 +84,10 @@ async def _take(row: dict[str, Any], database: Database, results: ResultStore) -
     stored = None
     language, duration = None, None
     if state is JobState.COMPLETED:
-        document, language, duration = _document(kind, _json(row.get("result")), params)
+        try:
+            document, language, duration = _document(kind, row, params)
+        except (TypeError, ValueError, LookupError, AttributeError):
+            return False  # its result is not of the form that this task's kind has
         stored = await results.put(fingerprint, kind.value, document)
     async with database.write() as connection:
         if stored is not None:
@@ -103,26 +114,39 @@ async def _take(row: dict[str, Any], database: Database, results: ResultStore) -
                 progress_total=duration,
                 language=language,
                 audio_duration=duration,
-                processing_seconds=row.get("duration"),
+                processing_seconds=_number(row.get("duration")),
                 result_id=None if stored is None else stored.id,
                 error_code="imported" if state is JobState.FAILED else None,
-                error=row.get("error"),
+                error=None if row.get("error") is None else str(row["error"]),
             )
         )
     return True
 
 
-def _document(kind: JobKind, result: Any, params: dict[str, Any]) -> tuple[bytes, str | None, float | None]:
-    """The result as Scriba keeps it, the language, and the seconds it reaches to."""
+def _document(
+    kind: JobKind, row: dict[str, Any], params: dict[str, Any]
+) -> tuple[bytes, str | None, float | None]:
+    """The result as Scriba keeps it, the language, and the recording's seconds.
+
+    Raises:
+        TypeError, ValueError, LookupError, AttributeError: the row's result is not of the form of its kind.
+    """
+    result = _json(row.get("result"))
+    duration = _number(row.get("audio_duration"))
+    if kind is JobKind.SEPARATION:
+        hashes = {name: str(result[name]) for name in ("vocal_hash", "instrumental_hash")}
+        return dumps(hashes).encode(), None, duration
     entries = result if isinstance(result, list) else []
     if kind is JobKind.VAD:
         regions = [[int(one["start"]), int(one["end"])] for one in entries]
-        return dumps({"regions": regions}).encode(), None, None
-    language = params.get("lang") if isinstance(params.get("lang"), str) else None
+        return dumps({"regions": regions}).encode(), None, duration
+    group = params.get("whisper")
+    whisper: dict[str, Any] = group if isinstance(group, dict) else params
+    language = _language(row.get("language")) or _language(whisper.get("lang"))
     segments = tuple(_segment(number, one, language or "en") for number, one in enumerate(entries))
-    duration = max((segment.end for segment in segments), default=0.0)
-    task = Task.TRANSLATE if params.get("is_translate") else Task.TRANSCRIBE
-    model = str(params.get("model_size") or _UNNAMED_MODEL)
+    duration = duration or max((segment.end for segment in segments), default=0.0)
+    task = Task.TRANSLATE if whisper.get("is_translate") else Task.TRANSCRIBE
+    model = str(whisper.get("model_size") or _UNNAMED_MODEL)
     transcript = Transcript(segments, duration, language, 0.0, task, model)
     return dumps(transcript_to_json(transcript)).encode(), language, duration
 
@@ -152,6 +176,25 @@ def _word(body: dict[str, Any]) -> Word:
         text=str(body.get("word") or ""),
         probability=float(body.get("probability") or 0.0),
     )
+
+
+def _without_secrets(value: Any) -> Any:
+    """The same without tokens, however deep they lie."""
+    if isinstance(value, dict):
+        return {name: _without_secrets(one) for name, one in value.items() if name not in _SECRETS}
+    return [_without_secrets(one) for one in value] if isinstance(value, list) else value
+
+
+def _language(value: object) -> str | None:
+    """The code of what another server wrote down; None where it is none."""
+    try:
+        return normalise_language(value) if isinstance(value, str) else None
+    except UnknownLanguageError:
+        return None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _plain(value: object) -> str:

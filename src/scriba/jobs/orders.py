@@ -37,6 +37,12 @@ class NewJob:
     """Refused while another job of its door on its recording has not ended."""
 
 
+def key_conflict() -> ConflictError:
+    return ConflictError(
+        "Idempotency-Key was used for another request; send a new one.", field="Idempotency-Key"
+    )
+
+
 class JobOrders(JobReader):
     """Every statement of a door that changes jobs."""
 
@@ -104,19 +110,27 @@ class JobOrders(JobReader):
         )
         return (await connection.execute(query.limit(1))).first() is not None
 
-    async def _same_key(self, new: NewJob) -> Job | None:
-        if new.idempotency_key is None:
+    async def with_key(self, key: str | None) -> Job | None:
+        """The job that was ordered under this idempotency key."""
+        if key is None:
             return None
         async with self._database.read() as connection:
-            query = select(jobs).where(jobs.c.idempotency_key == new.idempotency_key)
+            query = select(jobs).where(jobs.c.idempotency_key == key)
             row = (await connection.execute(query)).mappings().first()
-        if row is None:
+        return None if row is None else to_job(row)
+
+    async def _same_key(self, new: NewJob) -> Job | None:
+        job = await self.with_key(new.idempotency_key)
+        if job is None:
             return None
-        job = to_job(row)
-        if (job.fingerprint, job.door) != (new.fingerprint, new.door):
-            raise ConflictError(
-                "Idempotency-Key was used for another request; send a new one.", field="Idempotency-Key"
-            )
+        # A priority or a webhook that nobody heeds would be a surprise, too.
+        if (job.fingerprint, job.door, job.priority, job.webhook_url) != (
+            new.fingerprint,
+            new.door,
+            new.priority,
+            new.webhook_url,
+        ):
+            raise key_conflict()
         return job
 
     async def cancel(self, job_id: str) -> Job:

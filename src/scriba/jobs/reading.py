@@ -54,7 +54,7 @@ class JobReader:
         if after is not None:
             rows = await self._database.fetch(select(jobs).where(jobs.c.id == after))
             if not rows:
-                raise NotFoundError("There is no job of that id to go on after.", field="after")
+                raise NotFoundError("after: there is no job of that id to go on after.", field="after")
             last = to_job(rows[0])
             query = query.where(
                 or_(
@@ -69,7 +69,7 @@ class JobReader:
         return [to_job(row) for row in await self._database.fetch(query)]
 
     async def latest_for_media(self, media_ids: Sequence[str], door: str) -> dict[str, Job]:
-        """The newest job of each recording that came through this door."""
+        """The newest job of each recording through this door, of those that completed if any did."""
         found: dict[str, Job] = {}
         async with self._database.read() as connection:
             for start in range(0, len(media_ids), 500):
@@ -77,7 +77,7 @@ class JobReader:
                 query = (
                     select(jobs)
                     .where(jobs.c.media_id.in_(some), jobs.c.door == door)
-                    .order_by(jobs.c.created_at, jobs.c.id)
+                    .order_by(jobs.c.state == JobState.COMPLETED.value, jobs.c.created_at, jobs.c.id)
                 )
                 for row in (await connection.execute(query)).mappings():
                     found[row["media_id"]] = to_job(row)

@@ -32,6 +32,7 @@ from scriba.domain.options import SeparationOptions, TranscribeOptions, VadOptio
 from scriba.domain.transcript import Segment, Transcript
 from scriba.jobs.checkpoint import is_finished, segments_of
 from scriba.jobs.codec import dumps, options_to_json, transcript_from_json
+from scriba.jobs.orders import key_conflict
 from scriba.jobs.port import Delivery, Queue
 from scriba.jobs.table import JobTable, NewJob
 from scriba.jobs.webhooks import WebhookMessage, Webhooks
@@ -163,6 +164,26 @@ class JobService:
             await self._offer(job)
         return job, fresh
 
+    async def ordered_before(self, order: Order) -> Job | None:
+        """The job of the same order under its key, known before its recording is; None: there is none.
+
+        Raises:
+            ConflictError: the key was used for something else.
+        """
+        job = await self._table.with_key(order.idempotency_key)
+        if job is None:
+            return None
+        if (job.door, job.kind, job.options, job.request, job.priority, job.webhook_url) != (
+            order.door,
+            _KINDS[type(order.work)],
+            self._options(order.work),
+            order.request,
+            order.priority,
+            order.webhook_url,
+        ):
+            raise key_conflict()
+        return job
+
     async def get(self, job_id: str, door: str | None = None) -> Job:
         """
         Raises:
@@ -180,7 +201,7 @@ class JobService:
         return await self._table.page(limit=limit, after=after, door=door, state=state)
 
     async def latest_for_media(self, media_ids: list[str], door: str) -> dict[str, Job]:
-        """The newest job of each recording that came through this door."""
+        """The newest job of each recording through this door, of those that completed if any did."""
         return await self._table.latest_for_media(media_ids, door)
 
     async def position(self, job: Job) -> int | None:
@@ -266,7 +287,11 @@ class JobService:
         """
         if not job.state.finished:
             raise ConflictError(f"The job is {job.state}; it has not ended yet.")
+        if job.state is not JobState.COMPLETED:
+            raise NotFoundError(f"There are no files: the job is {job.state}.", field="id")
         stored = await self._file_of(job)
+        if stored is None and job.kind is JobKind.SEPARATION:
+            raise GoneError("The files of this job were not taken over from the server that made them.")
         if stored is None or self._files is None or job.finished_at is None:
             raise NotFoundError("This task has no files: its result is in the task itself.", field="id")
         return stored, await self._files.stream(stored, job.finished_at)

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from scriba import __version__
 from scriba.domain.errors import InvalidOptionError, ScribaError
 from scriba.doors.context import DoorContext, UploadLimits
+from scriba.doors.forms import shown
 from scriba.doors.jobs.routes import jobs_router
 from scriba.doors.json_socket.routes import json_socket_router
 from scriba.doors.library.routes import library_router
@@ -204,4 +205,6 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type alone
     fault = error.errors()[0]
     field = ".".join(str(part) for part in fault["loc"][1:]) or "body"
-    return error_response(request.scope, InvalidOptionError(f"{field}: {fault['msg']}.", field=field))
+    sent = fault.get("input")
+    value = f", not {shown(sent)}" if isinstance(sent, str) else ""
+    return error_response(request.scope, InvalidOptionError(f"{field}: {fault['msg']}{value}.", field=field))

@@ -38,6 +38,9 @@ class InstalledModels:
             return None
         return _card(name, model) if model is not None else None
 
+    def check(self, name: str | None) -> None:
+        self._catalogue.resolve(name)
+
     def _serving(self, alias: str, here: Container[str]) -> str:
         """The model that answers to an alias: the fallback, where the default is not here."""
         name = self._catalogue.resolve(alias).name

@@ -58,7 +58,7 @@ class MediaStore:
         known = await self._touch(sha256)
         if known is not None:
             return known, False
-        await self._check_room(size)
+        await self.check_room(size)
         media_id = str(uuid.uuid4())
         # Every row has a blob of its own, so that removing one can never take the bytes of another.
         key = f"media/{sha256[:2]}/{sha256}.{media_id}"
@@ -208,7 +208,11 @@ class MediaStore:
             )
         return None if row is None else to_media(row)
 
-    async def _check_room(self, size: int) -> None:
+    async def check_room(self, size: int) -> None:
+        """
+        Raises:
+            StorageFullError: a recording of so many bytes would go beyond the quota.
+        """
         if self._quota is not None:
             async with self._database.read() as connection:
                 await self._refuse_beyond_quota(connection, size)

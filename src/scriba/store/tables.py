@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Dialect,
     Double,
     ForeignKey,
     Index,
@@ -16,8 +17,23 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     text,
 )
+
+
+class Key(TypeDecorator[str]):
+    """Text of a bounded length that clients may look things up by.
+
+    A byte of zero in it finds nothing; PostgreSQL would fail the statement.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the base's
+        return None if value is None else value.replace("\0", "\ufffd")
+
 
 metadata = MetaData(
     naming_convention={
@@ -31,7 +47,7 @@ metadata = MetaData(
 media = Table(
     "media",
     metadata,
-    Column("id", String(36), primary_key=True),
+    Column("id", Key(36), primary_key=True),
     Column("sha256", String(64), nullable=False, unique=True),
     Column("size", BigInteger, nullable=False),
     Column("name", Text, nullable=False),
@@ -47,7 +63,7 @@ media = Table(
 results = Table(
     "results",
     metadata,
-    Column("id", String(36), primary_key=True),
+    Column("id", Key(36), primary_key=True),
     # Of the work that made it: what is done with which recording.
     Column("fingerprint", String(64), nullable=False, index=True),
     Column("kind", String(32), nullable=False),
@@ -60,13 +76,13 @@ results = Table(
 jobs = Table(
     "jobs",
     metadata,
-    Column("id", String(36), primary_key=True),
+    Column("id", Key(36), primary_key=True),
     Column("kind", String(32), nullable=False),
     Column("door", String(32), nullable=False),
     Column("state", String(16), nullable=False),
     Column("priority", Integer, nullable=False),
     # No foreign key: a job outlives its recording.
-    Column("media_id", String(36)),
+    Column("media_id", Key(36)),
     Column("options", Text, nullable=False),
     Column("request", Text, nullable=False),
     Column("fingerprint", String(64), nullable=False),
@@ -120,8 +136,8 @@ windows = Table(
 webhooks = Table(
     "webhooks",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("job_id", String(36), nullable=False, index=True),
+    Column("id", Key(64), primary_key=True),
+    Column("job_id", Key(36), nullable=False, index=True),
     Column("url", Text, nullable=False),
     Column("payload", Text, nullable=False),
     Column("state", String(16), nullable=False),
@@ -137,7 +153,7 @@ webhooks = Table(
 uploads = Table(
     "uploads",
     metadata,
-    Column("id", String(36), primary_key=True),
+    Column("id", Key(36), primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
     Column("upload_metadata", Text, nullable=False),
@@ -145,7 +161,7 @@ uploads = Table(
     Column("expires_at", Double, nullable=False, index=True),
     Column("owner", String(36)),
     Column("lease_until", Double),
-    Column("media_id", String(36)),
+    Column("media_id", Key(36)),
 )
 
 upload_parts = Table(

@@ -24,6 +24,7 @@ from scriba.domain.errors import ConflictError, GoneError, MediaTooLargeError, N
 from scriba.store.blobs import Blobs
 from scriba.store.clock import now
 from scriba.store.database import Database
+from scriba.store.disk import room_on_disk
 from scriba.store.media import MediaStore
 from scriba.store.tables import upload_parts, uploads
 
@@ -64,7 +65,12 @@ class UploadStore:
         self._seconds = seconds
 
     async def create(self, size: int, metadata: str) -> Upload:
-        """Begin an upload of so many bytes."""
+        """Begin an upload of so many bytes.
+
+        Raises:
+            StorageFullError: there is no room for them.
+        """
+        await self._media.check_room(size)
         async with self._database.write() as connection:
             row = (
                 (
@@ -115,7 +121,7 @@ class UploadStore:
         owner = str(uuid.uuid4())
         upload = await self._lock(upload_id, offset, owner)
         try:
-            with TemporaryFile(dir=self._spool) as temporary:
+            with room_on_disk(), TemporaryFile(dir=self._spool) as temporary:
                 file = cast(BinaryIO, temporary)
                 size = await self._receive(upload, body, file)
                 if size:
@@ -191,7 +197,7 @@ class UploadStore:
     async def _finish(self, upload: Upload, owner: str, name: str) -> Upload:
         """Put the parts together as a recording."""
         parts = await self._parts(upload.id)
-        with TemporaryFile(dir=self._spool) as temporary:
+        with room_on_disk(), TemporaryFile(dir=self._spool) as temporary:
             file = cast(BinaryIO, temporary)
             for key in parts:
                 async for block in self._blobs.stream(key):

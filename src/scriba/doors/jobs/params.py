@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +20,7 @@ from scriba.doors import speakers
 from scriba.doors.errors import MalformedRequestError
 from scriba.doors.forms import boolean, integer, items, number, refuse_unknown, scalar, shown
 from scriba.doors.jobs.wire import JobForm
+from scriba.doors.json_body import loads
 
 Fields = Mapping[str, list[str]]
 
@@ -96,7 +96,7 @@ def fields_of_json(body: bytes) -> dict[str, list[str]]:
         InvalidOptionError: a value is neither a scalar nor a list of them.
     """
     try:
-        parsed: Any = json.loads(body)
+        parsed: Any = loads(body)
     except ValueError:
         raise MalformedRequestError("The body is not valid JSON.") from None
     if not isinstance(parsed, dict):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -188,13 +191,25 @@ async def _order(
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         asked = parse_job(fields_of_json(await _small_body(request)), context.defaults, has_file=False)
+        await _check(context, asked)
         return await _submit(context, jobs, fetching, request, asked, asked.media_id)
     async with receive_form(request, context.uploads, FORM_BYTES) as form:
         asked = parse_job(form.fields, context.defaults, has_file=form.file is not None)
+        await _check(context, asked)
         media_id = asked.media_id
         if form.file is not None:
             media_id = (await keep_file(jobs, form))[0].id
         return await _submit(context, jobs, fetching, request, asked, media_id)
+
+
+async def _check(context: DoorContext, asked: JobRequest) -> None:
+    """What only the machine knows: which models there are."""
+    work = asked.work
+    if isinstance(work, TranscribeOptions):
+        context.models.check(work.model)
+    separation = work.separation if isinstance(work, TranscribeOptions) else work
+    if context.separation is not None and isinstance(separation, SeparationOptions):
+        await asyncio.to_thread(context.separation.check, separation)
 
 
 async def _submit(
@@ -205,22 +220,23 @@ async def _submit(
     asked: JobRequest,
     media_id: str | None,
 ) -> tuple[Job, bool]:
-    work = asked.work
-    separation = work.separation if isinstance(work, TranscribeOptions) else work
-    if context.separation is not None and isinstance(separation, SeparationOptions):
-        await asyncio.to_thread(context.separation.check, separation)
-    if media_id is None:
-        media_id = (await keep_url(jobs, asked.url or "", fetching, context.uploads)).id
-    return await jobs.submit(
-        Order(
-            door=DOOR,
-            media_id=media_id,
-            work=asked.work,
-            priority=asked.priority,
-            idempotency_key=request.headers.get(_KEY),
-            webhook_url=asked.webhook_url,
-        )
+    order = Order(
+        door=DOOR,
+        media_id=media_id or "",
+        work=asked.work,
+        priority=asked.priority,
+        idempotency_key=request.headers.get(_KEY),
+        webhook_url=asked.webhook_url,
     )
+    if media_id is None:
+        url = asked.url or ""
+        # By its hash: an address may hold what opens it.
+        order = replace(order, request=json.dumps({"url_sha256": sha256(url.encode()).hexdigest()}))
+        # Not fetched a second time: it may be gone, or another recording by now.
+        if (job := await jobs.ordered_before(order)) is not None:
+            return job, False
+        order = replace(order, media_id=(await keep_url(jobs, url, fetching, context.uploads)).id)
+    return await jobs.submit(order)
 
 
 async def _small_body(request: Request) -> bytes:

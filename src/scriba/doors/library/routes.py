@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -16,7 +15,8 @@ from scriba.domain.job import Job, JobState
 from scriba.domain.media import Media
 from scriba.doors.context import DoorContext
 from scriba.doors.errors import TABLE, MalformedRequestError
-from scriba.doors.forms import scalar
+from scriba.doors.forms import boolean, scalar
+from scriba.doors.json_body import loads
 from scriba.doors.library.video import send
 from scriba.doors.library.wire import Detail, Metadata, Results, location, metadata, results_body
 from scriba.doors.multipart import receive_form
@@ -57,7 +57,7 @@ def library_router(context: DoorContext, jobs: JobService, probe: Probe) -> APIR
             response_model=Metadata,
             summary="Transcribe a recording of the library",
             include_in_schema=shown,
-            responses=error_responses(Detail, 400, 404, 409, 500, 503),
+            responses=error_responses(Detail, 400, 404, 409, 422, 500, 503),
             openapi_extra=_MODEL,
         )
         router.add_api_route(
@@ -109,6 +109,8 @@ class _Library:
     async def upload(self, request: Request) -> Response:
         """Streamed to disk. The same content a second time is answered 409 with the `id` of the first."""
         with self._context.admission.place():
+            if "content-type" not in request.headers:
+                raise MalformedRequestError("file is missing: send the recording in it.", field="file")
             async with receive_form(request, self._context.uploads) as form:
                 if form.file is None:
                     raise MalformedRequestError("file is missing: send the recording in it.", field="file")
@@ -122,9 +124,10 @@ class _Library:
 
     async def run(self, request: Request) -> Response:
         """Answers when it has run; with `?wait=false`, or `Prefer: respond-async`, at once."""
+        waits = _waits(request)
         media = await self._named(await _body(request, self._context))
         job, _ = await self._jobs.submit(Order(DOOR, media.id, self._context.defaults, alone=True))
-        if not _waits(request):
+        if not waits:
             return JSONResponse(_shown(media, job), 202, {"preference-applied": "respond-async"})
         # The work goes on when the client does not wait for it: it is in the table.
         job = await run_while_wanted(request.receive, self._context.stopping, self._ended(job))
@@ -203,7 +206,7 @@ async def _body(request: Request, context: DoorContext) -> dict[str, str]:
         fields = parse_qs(raw.decode("utf-8", "replace"))
         return {name: (scalar(fields, name) or "") for name in ("file", "id")}
     try:
-        body = json.loads(raw)
+        body = loads(raw)
     except ValueError:
         raise MalformedRequestError("The body is not valid JSON.") from None
     if not isinstance(body, dict) or not all(isinstance(body.get(n, ""), str) for n in ("file", "id")):
@@ -212,7 +215,8 @@ async def _body(request: Request, context: DoorContext) -> dict[str, str]:
 
 
 def _waits(request: Request) -> bool:
-    if request.query_params.get("wait", "").lower() in ("false", "0", "no"):
+    query = {name: request.query_params.getlist(name) for name in request.query_params}
+    if boolean(query, "wait") is False:
         return False
     return "respond-async" not in request.headers.get("prefer", "").lower()
 

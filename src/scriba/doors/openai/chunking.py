@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from scriba.domain.errors import InvalidOptionError, UnsupportedOptionError
 from scriba.domain.options import VadOptions
 from scriba.doors.forms import scalar, shown
+from scriba.doors.json_body import loads
 
 FIELD = "chunking_strategy"
 _KEYS = ("type", "threshold", "prefix_padding_ms", "silence_duration_ms")
@@ -37,7 +37,7 @@ def parse_chunking(form: Mapping[str, list[str]], default: VadOptions) -> VadOpt
     if text.strip() == "auto":
         return replace(default, enabled=True)
     try:
-        value = json.loads(text)
+        value = loads(text)
     except ValueError:
         value = None
     if not isinstance(value, dict):
@@ -48,7 +48,7 @@ def parse_chunking(form: Mapping[str, list[str]], default: VadOptions) -> VadOpt
 def _plain(text: str | None) -> Any:
     """A member of a form is text; what looks like a number is one."""
     try:
-        return json.loads(text or "null")
+        return loads(text or "null")
     except ValueError:
         return text
 

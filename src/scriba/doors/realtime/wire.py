@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from scriba.domain.errors import InvalidOptionError, UnsupportedOptionError
+from scriba.doors.json_body import loads
 from scriba.live.options import Delay
 
 MOST_AUDIO_BYTES = 15 * 1024 * 1024
@@ -133,7 +133,7 @@ def parse(text: str | bytes) -> ClientMessage:
         InvalidOptionError: it is no message that a transcription session takes.
     """
     try:
-        body = json.loads(text)
+        body = loads(text)
     except ValueError:
         raise InvalidOptionError("The message is no JSON.", field=None) from None
     if not isinstance(body, dict):
@@ -162,7 +162,7 @@ def parse(text: str | bytes) -> ClientMessage:
 def event_id_of(text: str | bytes) -> str | None:
     """The client's id of a message that may be wrong in every other way."""
     try:
-        found = json.loads(text).get("event_id")
+        found = loads(text).get("event_id")
     except (ValueError, AttributeError):
         return None
     return found if isinstance(found, str) else None

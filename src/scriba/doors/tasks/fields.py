@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 from scriba.domain.errors import InvalidOptionError
 from scriba.domain.options import MAX_SEGMENT
 from scriba.doors.forms import shown
+from scriba.doors.json_body import loads
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 _NULL = frozenset({"", "null", "none"})
@@ -74,14 +74,13 @@ class Field:
         if len(values) == 1:
             text = values[0].strip()
             try:
-                parts = (
-                    json.loads(text) if text.startswith("[") else [p for p in text.split(",") if p.strip()]
-                )
+                parts = loads(text) if text.startswith("[") else [p for p in text.split(",") if p.strip()]
             except ValueError:
                 parts = [text]
         try:
-            return [int(part) for part in parts]
-        except (TypeError, ValueError):
+            # By its text: a list of JSON may hold 1.5 or true, which int() would take.
+            return [int(str(part)) for part in parts]
+        except ValueError:
             raise InvalidOptionError(
                 f"{name} must be whole numbers, not {shown(','.join(map(str, parts)))}.", field=name
             ) from None

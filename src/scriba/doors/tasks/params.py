@@ -195,20 +195,21 @@ def _vad(sent: Mapping[str, Any], default: VadOptions) -> VadOptions:
 
 
 def _refuse_what_cannot_be(sent: Mapping[str, Any], facts: ServerFacts) -> None:
-    reasons = {
+    unloads = str(facts.unloads).lower()
+    known: dict[str, tuple[tuple[str, ...], str]] = {
         "diarization_device": (
-            sent.get("diarization_device") in (*facts.speaker_devices, "auto", ""),
-            f"This server tells speakers apart on {' or '.join(facts.speaker_devices)}.",
+            (*facts.speaker_devices, "auto", ""),
+            f"this server tells speakers apart on {' or '.join(facts.speaker_devices)}",
         ),
         "compute_type": (
-            sent.get("compute_type") in (facts.compute_type, "auto", "default"),
-            f"This server computes in {facts.compute_type}; that is set when it starts.",
+            (facts.compute_type, "auto", "default"),
+            f"this server computes in {facts.compute_type}, which is set when it starts"
+            if facts.compute_type != "auto"
+            else "this server chooses by itself (auto), which is set when it starts",
         ),
-        "enable_offload": (
-            sent.get("enable_offload") is facts.unloads,
-            "Whether idle models leave memory is set when the server starts.",
-        ),
+        "enable_offload": ((unloads,), f"it is {unloads} for this server, which is set when it starts"),
     }
-    for name, (honoured, reason) in reasons.items():
-        if name in sent and not honoured:
-            raise UnsupportedOptionError(f"{name} is not supported with this value: {reason}", field=name)
+    for name, (honoured, reason) in known.items():
+        value = str(sent.get(name)).strip().lower()
+        if name in sent and value not in honoured:
+            raise UnsupportedOptionError(f"{name} cannot be {shown(value)}: {reason}.", field=name)

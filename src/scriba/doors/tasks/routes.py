@@ -13,6 +13,7 @@ from scriba.domain.errors import (
     ConflictError,
     GoneError,
     InvalidOptionError,
+    ModelNotFoundError,
     NotFoundError,
     UnsupportedOptionError,
 )
@@ -39,7 +40,7 @@ from scriba.doors.tasks.wire import (
     TaskBody,
     TaskList,
     segment_body,
-    status_of,
+    spelt,
     task_body,
 )
 from scriba.jobs.service import JobService, Order
@@ -65,7 +66,8 @@ def tasks_router(context: DoorContext, jobs: JobService, facts: ServerFacts, *, 
                     return _unprocessable(error, in_query=error.field in query)
                 media, _ = await keep_file(jobs, form)
                 job, _ = await jobs.submit(Order(DOOR, media.id, asked.work, request=asked.params))
-        body = Queued(identifier=job.id, status=status_of(job, lower=lower), message=message)
+        # Also of work that was done before: clients of this interface compare with it.
+        body = Queued(identifier=job.id, status=spelt(JobState.QUEUED, lower=lower), message=message)
         return JSONResponse(body.model_dump(), 201)
 
     @router.post("/transcription/", status_code=201, include_in_schema=False)
@@ -155,8 +157,13 @@ def _parse(
 
 
 async def _check(asked: TaskRequest, context: DoorContext) -> None:
-    """What only the machine knows: whether the models are here."""
+    """What only the machine knows: which models there are."""
     work = asked.work
+    if isinstance(work, TranscribeOptions):
+        try:
+            context.models.check(work.model)
+        except ModelNotFoundError as error:
+            raise InvalidOptionError(f"model_size: {error.message}", field="model_size") from None
     separation = work.separation if isinstance(work, TranscribeOptions) else work
     if context.separation is not None and isinstance(separation, SeparationOptions):
         await asyncio.to_thread(context.separation.check, separation, "uvr_model_size", "uvr_device")

@@ -63,8 +63,8 @@ class Detail(BaseModel):
     detail: Any
 
 
-def status_of(job: Job, *, lower: bool) -> str:
-    status = STATUSES[job.state]
+def spelt(state: JobState, *, lower: bool) -> str:
+    status = STATUSES[state]
     return status.lower() if lower else status
 
 
@@ -73,7 +73,7 @@ def task_body(
 ) -> TaskBody:
     return TaskBody(
         identifier=job.id,
-        status=status_of(job, lower=lower),
+        status=spelt(job.state, lower=lower),
         task_type=TYPES[job.kind],
         result_type="filepath" if job.kind is JobKind.SEPARATION else "json",
         result=result,

@@ -11,7 +11,7 @@ import binascii
 from collections.abc import AsyncIterator
 from email.utils import formatdate
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.types import Message
 
@@ -69,7 +69,7 @@ def uploads_router(context: DoorContext, uploads: UploadStore) -> APIRouter:
                     field="Upload-Length",
                 )
             if size == 0:
-                raise InvalidOptionError("Upload-Length must be at least 1.", field="Upload-Length")
+                raise InvalidOptionError("Upload-Length must be at least 1, not 0.", field="Upload-Length")
             metadata = request.headers.get("upload-metadata", "")
             name = _file_name(metadata)
             with context.admission.place():
@@ -108,6 +108,15 @@ def uploads_router(context: DoorContext, uploads: UploadStore) -> APIRouter:
 
         return await _told(request, work())
 
+    @router.post("/{upload_id}", include_in_schema=False)
+    async def override(request: Request, upload_id: str) -> Response:
+        """For clients behind what lets no PATCH through: they name the method in a header."""
+        methods = {"PATCH": append, "DELETE": terminate, "HEAD": state}
+        meant = methods.get(request.headers.get("x-http-method-override", "").upper())
+        if meant is None:
+            raise HTTPException(405, headers={"allow": "HEAD, PATCH, DELETE, OPTIONS"})
+        return await meant(request, upload_id)
+
     @router.delete(
         "/{upload_id}", status_code=204, response_class=Response, summary="Give an upload up (tus)"
     )
@@ -124,11 +133,12 @@ def uploads_router(context: DoorContext, uploads: UploadStore) -> APIRouter:
 async def _told(request: Request, work: object) -> Response:
     """The answer; errors with tus's own header. Another version of tus is refused."""
     assert asyncio.iscoroutine(work)  # noqa: S101 - ours alone
-    if request.headers.get("tus-resumable") != VERSION:
+    sent = request.headers.get("tus-resumable", "")
+    if sent != VERSION:
         work.close()
         return JSONResponse(
-            {"error": {"message": f"Tus-Resumable must be {VERSION}.", "type": "invalid_request_error",
-                       "param": "Tus-Resumable", "code": "invalid_value"}},
+            {"error": {"message": f"Tus-Resumable must be {VERSION}, not {shown(sent)}.",
+                       "type": "invalid_request_error", "param": "Tus-Resumable", "code": "invalid_value"}},
             412,
             {"Tus-Version": VERSION, "Tus-Resumable": VERSION},
         )  # fmt: skip

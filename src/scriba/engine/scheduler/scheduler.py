@@ -236,6 +236,8 @@ class Scheduler:
         """Get the flow's next step; False when there is none and the job has ended."""
         try:
             job.step = go_on()
+            # Here, too: a request that the engine cannot place ends its own job, never the thread.
+            job.key = company(job.engine, job.step)
         except StopIteration as stop:
             if job.state is State.WAITING:  # submitted with nothing left to do
                 job.become(State.RUNNING)
@@ -244,8 +246,6 @@ class Scheduler:
         except BaseException as error:
             self._end(job, State.FAILED, error)
             return False
-        assert job.step is not None  # noqa: S101
-        job.key = company(job.engine, job.step)
         return True
 
     def _end(self, job: Job, state: State, error: BaseException | None = None, result: Any = None) -> None:

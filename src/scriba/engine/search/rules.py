@@ -82,6 +82,8 @@ class TokenRules:
         if self._opening:
             history = [*self._opening, *history]
         if len(self._suppressed):
+            if self._suppressed[-1] >= len(logits):  # tokens of a larger vocabulary than this model's
+                self._suppressed = self._suppressed[self._suppressed < len(logits)]
             logits[self._suppressed] = _NEVER
         # The start of a transcript, languages, tasks: never part of an answer.
         logits[self._end + 1 : self._first] = _NEVER
