@@ -45,6 +45,12 @@ def test_several_as_json_are_one_line_each(capsys: Captured) -> None:
     assert rows == [{"file": "a.wav", "text": "Said in a."}, {"file": "b.mp3", "text": "Said in b."}]
 
 
+def test_rttm_names_the_recording_so_several_can_be_printed(capsys: Captured) -> None:
+    assert main(["transcribe", "a.wav", "d", "-f", "rttm"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [fields[:2] for fields in lines] == [["SPEAKER", "a"], ["SPEAKER", "sub/c"]]
+
+
 def test_several_subtitles_cannot_be_printed(capsys: Captured, fake: FakeTranscriber) -> None:
     assert main(["transcribe", "a.wav", "b.mp3", "-f", "srt"]) == 2
     assert "name an --output-dir" in capsys.readouterr().err

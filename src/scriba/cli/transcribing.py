@@ -27,7 +27,7 @@ from scriba.server.settings import Settings
 from scriba.transcribe.port import Source, Transcriber
 
 _JSON = (Format.JSON, Format.VERBOSE_JSON)
-_PRINTED_TOGETHER = (Format.TEXT, Format.TXT, *_JSON)
+_PRINTED_TOGETHER = (Format.TEXT, Format.TXT, Format.RTTM, *_JSON)
 """Formats of which several still make sense one after the other."""
 
 
@@ -142,10 +142,8 @@ def transcribe_all(wanted: Wanted, settings: Settings) -> int:
         for item, files in zip(inputs, outputs, strict=True):
             try:
                 transcript = _one(transcriber, item, options, settings)
-                texts = [
-                    render(transcript, fmt, rules, options=RenderOptions(words=wanted.words))
-                    for fmt in formats
-                ]
+                shape = RenderOptions(words=wanted.words, recording=str(item.stem))
+                texts = [render(transcript, fmt, rules, options=shape) for fmt in formats]
                 for path, text in zip(files, texts, strict=False):
                     write_whole(path, text)
                 if not files:
@@ -212,10 +210,11 @@ def _suffixes(formats: list[Format]) -> list[str]:
 
 
 def _print(item: Input, text: str, fmt: Format, *, several: bool) -> None:
-    """One recording is printed as it is. Of several, text has a heading each, and JSON is one line each."""
+    """One recording is printed as it is. Of several, text has a heading each, JSON is one line each, and
+    RTTM names the recording in every line."""
     if several and fmt in _JSON:
         text = json.dumps({"file": item.shown, **json.loads(text)}, ensure_ascii=False) + "\n"
-    elif several:
+    elif several and fmt is not Format.RTTM:
         text = f"==> {item.shown} <==\n{text}\n"
     sys.stdout.write(text)
     sys.stdout.flush()
