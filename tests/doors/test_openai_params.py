@@ -141,6 +141,11 @@ def test_speakers_are_asked_for_by_the_format_or_by_a_field() -> None:
             "at most 4",
         ),
         (
+            {"known_speaker_names[]": "n" * 65, "known_speaker_references[]": CLIP},
+            "known_speaker_names",
+            r"1 to 64 printable characters each, not 'n{64}' \(65\)",
+        ),
+        (
             {"known_speaker_names[]": ["a", "a"], "known_speaker_references[]": [CLIP] * 2},
             "known_speaker_names",
             "differ",
