@@ -17,6 +17,7 @@ from scriba.cli.background import ending_cleanly, events
 from scriba.cli.inputs import Input, NothingToReadError, find, spool_stdin
 from scriba.cli.outputs import plan, require_folder, write_whole
 from scriba.cli.services import open_transcriber
+from scriba.cli.voices import known_voices
 from scriba.domain.errors import ModelNotFoundError, ModelUnavailableError
 from scriba.domain.events import Finished, Progress
 from scriba.domain.options import LanguagePolicy, SeparationOptions, TranscribeOptions, VadOptions
@@ -45,6 +46,7 @@ class Wanted:
     speakers: str | None = None
     min_speakers: int | None = None
     max_speakers: int | None = None
+    known_speakers: list[str] = field(default_factory=list)
     vad: bool = True
     voice: dict[str, Any] = field(default_factory=dict)
     separate: bool = False
@@ -90,7 +92,12 @@ class Wanted:
         """Who speaks is found out when a flag or a format asks for it."""
         asked = (self.speakers or "").strip().lower()
         bounded = self.min_speakers is not None or self.max_speakers is not None
-        if not (asked or bounded or any(fmt.needs_speakers for fmt in self.parsed_formats())):
+        if not (
+            asked
+            or bounded
+            or self.known_speakers
+            or any(fmt.needs_speakers for fmt in self.parsed_formats())
+        ):
             return None
         if asked not in ("", "auto", "channels") and not asked.isdecimal():
             raise typer.BadParameter(
@@ -100,6 +107,7 @@ class Wanted:
             count=int(asked[:9]) if asked.isdecimal() else None,
             minimum=self.min_speakers,
             maximum=self.max_speakers,
+            known=known_voices(self.known_speakers),
             channels=asked == "channels",
         )
 
