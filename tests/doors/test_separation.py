@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from scriba.server.jobs import build_jobs
 from scriba.server.separation import build_separation
@@ -183,6 +184,17 @@ async def test_separation_as_a_native_job(tmp_path: Path) -> None:
         ):
             refused = await http.post("/v1/jobs", files=song(1.0), data=fields)
             assert (refused.status_code, refused.json()["error"]["param"]) == (400, field)
+
+
+@pytest.mark.parametrize(("model", "warnings"), [("gtcrn", 0), ("htdemucs", 1)])
+def test_a_default_that_is_not_here_is_told_of_when_the_server_starts(
+    tmp_path: Path, model: str, warnings: int
+) -> None:
+    with capture_logs() as lines:
+        build_separation(settings(tmp_path, separation={"enabled": True, "model": model}))
+    said = [line["why"] for line in lines if line["log_level"] == "warning"]
+    assert len(said) == warnings
+    assert all("scriba models pull htdemucs" in why for why in said)
 
 
 async def test_voice_activity_as_rttm(tmp_path: Path) -> None:
