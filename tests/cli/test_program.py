@@ -150,6 +150,19 @@ def test_models_that_part_voice_from_music_are_listed_with_their_licence(capsys:
 
 
 @pytest.mark.parametrize(
+    ("name", "says"),
+    [("gtcrn", "comes with Scriba"), ("htdemucs", "is not installed"), ("speakers", "is not installed")],
+)
+def test_what_cannot_be_removed_is_said_by_its_name(
+    capsys: Captured, tmp_path: Path, name: str, says: str
+) -> None:
+    assert main(["models", "remove", name, "--data-dir", str(tmp_path)]) != 0
+    said = capsys.readouterr().err
+    assert says in said
+    assert "not known" not in said
+
+
+@pytest.mark.parametrize(
     ("flags", "says"),
     [
         (["--separation-model", "gtcrn"], "--separate"),

@@ -45,6 +45,45 @@ def test_several_as_json_are_one_line_each(capsys: Captured) -> None:
     assert rows == [{"file": "a.wav", "text": "Said in a."}, {"file": "b.mp3", "text": "Said in b."}]
 
 
+def test_known_speakers_are_named_with_a_clip(fake: FakeTranscriber) -> None:
+    flags = ["--known-speaker", "Anna=b.mp3", "--known-speaker", "Bo Li=d/sub/c.webm"]
+    assert main(["transcribe", "a.wav", *flags]) == 0
+    speakers = fake.options[0].speakers
+    assert speakers is not None
+    assert [(one.name, one.clip) for one in speakers.known] == [
+        ("Anna", b"Said in b."),
+        ("Bo Li", b"Said in c."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (["anna.wav"], "'anna.wav' is not NAME=FILE"),
+        (["Anna="], "'Anna=' is not NAME=FILE"),
+        (["Anna=nowhere.wav"], "nowhere.wav: No such file or directory"),
+        (["=b.mp3"], "1 to 64 printable characters"),
+        (["Anna=empty.wav"], "1 to 2000000 bytes each, not 0"),
+        (["Anna=b.mp3"] * 2, "differ from one another"),
+        ([f"{name}=b.mp3" for name in "abcde"], "at most 4 names, not 5"),
+    ],
+)
+def test_known_speakers_that_cannot_be_are_refused_before_any_work(
+    capsys: Captured, fake: FakeTranscriber, values: list[str], says: str
+) -> None:
+    Path("empty.wav").touch()
+    flags = [part for value in values for part in ("--known-speaker", value)]
+    assert main(["transcribe", "a.wav", *flags]) != 0
+    assert says in " ".join(capsys.readouterr().err.split())
+    assert fake.options == []
+
+
+def test_rttm_names_the_recording_so_several_can_be_printed(capsys: Captured) -> None:
+    assert main(["transcribe", "a.wav", "d", "-f", "rttm"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [fields[:2] for fields in lines] == [["SPEAKER", "a"], ["SPEAKER", "sub/c"]]
+
+
 def test_several_subtitles_cannot_be_printed(capsys: Captured, fake: FakeTranscriber) -> None:
     assert main(["transcribe", "a.wav", "b.mp3", "-f", "srt"]) == 2
     assert "name an --output-dir" in capsys.readouterr().err

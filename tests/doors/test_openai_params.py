@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 
 from scriba.domain.errors import InvalidOptionError, ScribaError, UnsupportedOptionError
-from scriba.domain.options import LanguagePolicy, TranscribeOptions
+from scriba.domain.options import LanguagePolicy, SeparationOptions, TranscribeOptions
 from scriba.domain.speakers import KnownSpeaker, SpeakerOptions
 from scriba.domain.transcript import Task
 from scriba.doors.openai.params import AudioRequest, parse_request
@@ -28,6 +29,13 @@ def test_nothing_sent_is_the_servers_default() -> None:
     request = parse()
     assert request == AudioRequest(DEFAULTS, "json")
     assert parse(model="", language=" ", temperature="", response_format="", stream="") == request
+
+
+def test_separation_is_as_the_server_is_set() -> None:
+    wanted = SeparationOptions()
+    defaults = replace(DEFAULTS, separation=wanted)
+    for task in Task:
+        assert parse_request({}, task, defaults).options.separation == wanted
 
 
 def test_every_field_reaches_its_option() -> None:
@@ -131,6 +139,11 @@ def test_speakers_are_asked_for_by_the_format_or_by_a_field() -> None:
             {"known_speaker_names[]": list("abcde"), "known_speaker_references[]": [CLIP] * 5},
             "known_speaker_names",
             "at most 4",
+        ),
+        (
+            {"known_speaker_names[]": "n" * 65, "known_speaker_references[]": CLIP},
+            "known_speaker_names",
+            r"1 to 64 printable characters each, not 'n{64}' \(65\)",
         ),
         (
             {"known_speaker_names[]": ["a", "a"], "known_speaker_references[]": [CLIP] * 2},

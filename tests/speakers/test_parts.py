@@ -13,7 +13,7 @@ from scriba.speakers.assigning import Speakers
 from scriba.speakers.clustering import DIRECT, Bounds, agglomerate
 from scriba.speakers.features import filterbank
 from scriba.speakers.frames import WINDOW_FRAMES, WINDOW_SAMPLES
-from scriba.speakers.naming import turns
+from scriba.speakers.naming import Known, People, names_of, turns
 from scriba.speakers.timeline import Placed, Stretch, stretches
 from scriba.speakers.windows import sliding
 
@@ -104,6 +104,13 @@ def test_a_pause_does_not_end_a_turn_unless_somebody_else_speaks_in_it() -> None
     assert alone == [SpeakerTurn(0, 2, "a"), SpeakerTurn(4, 5, "a")]
     other = turns([Stretch(0, 1, 0), Stretch(1.1, 1.3, 1), Stretch(1.5, 2, 0)], names, pause=0.7)
     assert other == [SpeakerTurn(0, 1, "a"), SpeakerTurn(1.1, 1.3, "b"), SpeakerTurn(1.5, 2, "a")]
+
+
+def test_nobody_gets_the_name_of_a_known_speaker() -> None:
+    voices = np.eye(2, 192, dtype=np.float32)
+    found = [Stretch(0, 1, 0), Stretch(1, 2, 1)]
+    known = [Known("SPEAKER_00", voices[1])]
+    assert names_of(People(voices), found, known) == {0: "SPEAKER_01", 1: "SPEAKER_00"}
 
 
 def said(*words: tuple[float, float, str]) -> Segment:

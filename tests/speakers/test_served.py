@@ -60,5 +60,6 @@ async def test_every_door_tells_who_speaks(tmp_path: Path, speaker_folder: Speak
         await until(http, f"/v1/jobs/{job['id']}", "completed", seconds=200)
         rttm = (await http.get(f"/v1/jobs/{job['id']}/result", params={"format": "rttm"})).text
         assert {line.split()[7] for line in rttm.splitlines()} == NUMBERED
+        assert {line.split()[1] for line in rttm.splitlines()} == {"two"}
         vtt = (await http.get(f"/v1/jobs/{job['id']}/result", params={"format": "vtt"})).text
         assert "<v SPEAKER_00>" in vtt

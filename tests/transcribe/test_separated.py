@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -16,18 +17,25 @@ from scriba.domain.cancel import CancelToken
 from scriba.domain.errors import CancelledByUserError
 from scriba.domain.events import Progress
 from scriba.domain.options import LanguagePolicy, SeparationOptions, TranscribeOptions
+from scriba.domain.speakers import SpeakerOptions
 from scriba.engine.ctranslate2 import CTranslate2Engine
 from scriba.engine.port import Decoded, Engine, Phrase
 from scriba.engine.scheduler import Scheduler
 from scriba.separation.process import SeparationProcess
 from scriba.separation.store import SeparationStore
 from scriba.separation.wave_file import WaveWriter
+from scriba.speakers.channels import ChannelDiarizer
+from scriba.speakers.diarizer import NetworkDiarizer
+from scriba.speakers.networks import OnnxNetworks
 from scriba.transcribe.beside import SoundBeside, sureness
 from scriba.transcribe.listening import HeardPhrase, Pass
 from scriba.transcribe.recording import RecordingTranscriber
 from scriba.transcribe.separated import SeparatingTranscriber
+from scriba.transcribe.speakers import SpeakerTranscriber
 from scriba.transcribe.windows import Piece, Window
+from tests.conftest import SpeakerFolder
 from tests.separation.sounds import RATE, music, over_music, voice, wav_bytes
+from tests.speakers.voices import Own, write
 from tests.speech import BECKETT_TEXT, beckett, bundled
 from tests.transcribe.doubles import OneEngine, transcript_of
 
@@ -35,14 +43,23 @@ ENGLISH = TranscribeOptions(language=LanguagePolicy("en"), separation=Separation
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeparatingTranscriber]:
+def plain() -> Iterator[tuple[RecordingTranscriber, Scheduler]]:
     engine = CTranslate2Engine(bundled(), model="tiny.en")
     scheduler = Scheduler(engine.capabilities.parallelism)
-    folder = tmp_path_factory.mktemp("separated")
-    process = SeparationProcess(SeparationStore(folder / "models"), DecodeLimits(), folder / "spool")
-    yield SeparatingTranscriber(RecordingTranscriber(OneEngine(cast(Engine, engine)), scheduler), process)
+    yield RecordingTranscriber(OneEngine(cast(Engine, engine)), scheduler), scheduler
     scheduler.close(timeout=30)
     engine.close()
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> SeparationProcess:
+    folder = tmp_path_factory.mktemp("separated")
+    return SeparationProcess(SeparationStore(folder / "models"), DecodeLimits(), folder / "spool")
+
+
+@pytest.fixture(scope="module")
+def own(plain: tuple[RecordingTranscriber, Scheduler], process: SeparationProcess) -> SeparatingTranscriber:
+    return SeparatingTranscriber(plain[0], process)
 
 
 def test_clean_speech_is_heard_as_without(own: SeparatingTranscriber) -> None:
@@ -68,6 +85,24 @@ def test_speech_over_music_is_heard(own: SeparatingTranscriber) -> None:
 def test_music_alone_gives_no_words(own: SeparatingTranscriber) -> None:
     tune = io.BytesIO(wav_bytes(0.3 * music(20 * RATE)))
     assert transcript_of(list(own.run(tune, ENGLISH))).text == ""
+
+
+def test_channels_are_those_of_the_recording(
+    plain: tuple[RecordingTranscriber, Scheduler],
+    process: SeparationProcess,
+    speaker_folder: SpeakerFolder,
+    tmp_path: Path,
+) -> None:
+    networks = Own(OnnxNetworks(speaker_folder.model))
+    diarizer = ChannelDiarizer(networks, NetworkDiarizer(networks))
+    telling = SeparatingTranscriber(SpeakerTranscriber(plain[0], diarizer, plain[1]), process)
+    speech = voice(4.0)
+    silence = np.zeros_like(speech)
+    left, right = np.concatenate([speech, silence]), np.concatenate([silence, speech])
+    path = write(tmp_path / "call.wav", left, right, rate=RATE)
+    options = replace(ENGLISH, speakers=SpeakerOptions(channels=True))
+    transcript = transcript_of(list(telling.run(path, options)))
+    assert [turn.speaker for turn in transcript.turns] == ["SPEAKER_00", "SPEAKER_01"]
 
 
 def test_cancelling_during_separation_ends_it(own: SeparatingTranscriber) -> None:

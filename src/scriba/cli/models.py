@@ -86,7 +86,7 @@ def list_models(
     for cells in table:
         padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         sys.stdout.write("  ".join(padded).rstrip() + "\n")
-    sys.stdout.write("\nLicences of the weights that part voice from music:\n")
+    sys.stdout.write("\nLicences of the weights that are not Whisper's:\n")
     for row in rows:
         if row.licence is not None:
             sys.stdout.write(f"  {row.name}: {row.licence}\n")
@@ -129,6 +129,7 @@ def pull(
 @app.command()
 def remove(names: Names, data_dir: flags.DataDir = None) -> None:
     """Delete models that were pulled or converted."""
+    from scriba.domain.errors import ModelNotFoundError
     from scriba.models import speaker_model
     from scriba.server.model_settings import build_models
     from scriba.server.separation import build_separation_store
@@ -136,11 +137,13 @@ def remove(names: Names, data_dir: flags.DataDir = None) -> None:
     settings = flags.read_settings(data_dir=data_dir)
     _, store = build_models(settings)
     for name in names:
-        if name == speaker_model.NAME and speaker_model.SpeakerModelStore(store.root).remove():
-            sys.stderr.write(f"{name} is removed.\n")
-            continue
         separation = _separation_model(name)
-        if separation is None or not build_separation_store(settings).remove(separation):
+        if name == speaker_model.NAME:
+            if not speaker_model.SpeakerModelStore(store.root).remove():
+                raise ModelNotFoundError(f"The model {name!r} is not installed.", field="model")
+        elif separation is not None:
+            build_separation_store(settings).remove(separation)
+        else:
             store.remove(name)
         sys.stderr.write(f"{name} is removed.\n")
 

@@ -67,6 +67,15 @@ def transcribe(
         int | None,
         typer.Option("--max-speakers", metavar="N", help="At most so many.", show_default=False),
     ] = None,
+    known_speakers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--known-speaker",
+            metavar="NAME=FILE",
+            help="A speaker by name, with a clip of the voice of 2 to 10 s; repeat it for up to four.",
+            show_default=False,
+        ),
+    ] = None,
     words: Annotated[bool, typer.Option("--words", help="Times of words, too.")] = False,
     prompt: Annotated[
         str | None,
@@ -152,6 +161,7 @@ def transcribe(
         speakers=speakers,
         min_speakers=min_speakers,
         max_speakers=max_speakers,
+        known_speakers=known_speakers or [],
         decoding={
             "initial_prompt": prompt,
             "hotwords": hotwords,

@@ -17,6 +17,7 @@ from scriba.cli.background import ending_cleanly, events
 from scriba.cli.inputs import Input, NothingToReadError, find, spool_stdin
 from scriba.cli.outputs import plan, require_folder, write_whole
 from scriba.cli.services import open_transcriber
+from scriba.cli.voices import known_voices
 from scriba.domain.errors import ModelNotFoundError, ModelUnavailableError
 from scriba.domain.events import Finished, Progress
 from scriba.domain.options import LanguagePolicy, SeparationOptions, TranscribeOptions, VadOptions
@@ -27,7 +28,7 @@ from scriba.server.settings import Settings
 from scriba.transcribe.port import Source, Transcriber
 
 _JSON = (Format.JSON, Format.VERBOSE_JSON)
-_PRINTED_TOGETHER = (Format.TEXT, Format.TXT, *_JSON)
+_PRINTED_TOGETHER = (Format.TEXT, Format.TXT, Format.RTTM, *_JSON)
 """Formats of which several still make sense one after the other."""
 
 
@@ -45,6 +46,7 @@ class Wanted:
     speakers: str | None = None
     min_speakers: int | None = None
     max_speakers: int | None = None
+    known_speakers: list[str] = field(default_factory=list)
     vad: bool = True
     voice: dict[str, Any] = field(default_factory=dict)
     separate: bool = False
@@ -90,7 +92,12 @@ class Wanted:
         """Who speaks is found out when a flag or a format asks for it."""
         asked = (self.speakers or "").strip().lower()
         bounded = self.min_speakers is not None or self.max_speakers is not None
-        if not (asked or bounded or any(fmt.needs_speakers for fmt in self.parsed_formats())):
+        if not (
+            asked
+            or bounded
+            or self.known_speakers
+            or any(fmt.needs_speakers for fmt in self.parsed_formats())
+        ):
             return None
         if asked not in ("", "auto", "channels") and not asked.isdecimal():
             raise typer.BadParameter(
@@ -100,6 +107,7 @@ class Wanted:
             count=int(asked[:9]) if asked.isdecimal() else None,
             minimum=self.min_speakers,
             maximum=self.max_speakers,
+            known=known_voices(self.known_speakers),
             channels=asked == "channels",
         )
 
@@ -142,10 +150,8 @@ def transcribe_all(wanted: Wanted, settings: Settings) -> int:
         for item, files in zip(inputs, outputs, strict=True):
             try:
                 transcript = _one(transcriber, item, options, settings)
-                texts = [
-                    render(transcript, fmt, rules, options=RenderOptions(words=wanted.words))
-                    for fmt in formats
-                ]
+                shape = RenderOptions(words=wanted.words, recording=str(item.stem))
+                texts = [render(transcript, fmt, rules, options=shape) for fmt in formats]
                 for path, text in zip(files, texts, strict=False):
                     write_whole(path, text)
                 if not files:
@@ -212,10 +218,11 @@ def _suffixes(formats: list[Format]) -> list[str]:
 
 
 def _print(item: Input, text: str, fmt: Format, *, several: bool) -> None:
-    """One recording is printed as it is. Of several, text has a heading each, and JSON is one line each."""
+    """One recording is printed as it is. Of several, text has a heading each, JSON is one line each, and
+    RTTM names the recording in every line."""
     if several and fmt in _JSON:
         text = json.dumps({"file": item.shown, **json.loads(text)}, ensure_ascii=False) + "\n"
-    elif several:
+    elif several and fmt is not Format.RTTM:
         text = f"==> {item.shown} <==\n{text}\n"
     sys.stdout.write(text)
     sys.stdout.flush()

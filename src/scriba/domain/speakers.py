@@ -39,7 +39,8 @@ class KnownSpeaker:
     def __post_init__(self) -> None:
         if not self.name.strip() or len(self.name) > _LONGEST_NAME or not self.name.isprintable():
             raise InvalidOptionError(
-                f"known_speaker_names must be 1 to {_LONGEST_NAME} printable characters each.",
+                f"known_speaker_names must be 1 to {_LONGEST_NAME} printable characters each, "
+                f"not {self.name[:_LONGEST_NAME]!r} ({len(self.name)}).",
                 field="known_speaker_names",
             )
         if not 0 < len(self.clip) <= MAX_CLIP_BYTES:

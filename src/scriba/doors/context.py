@@ -75,6 +75,13 @@ class SeparationDirectory(Protocol):
         """
         ...
 
+    def check_name(self, model: str, field: str) -> None:
+        """
+        Raises:
+            UnsupportedOptionError: no model has this name, here or elsewhere.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:

@@ -22,10 +22,14 @@ from scriba.formats.times import milliseconds
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
-    """What ``verbose_json`` holds beside the text (OpenAI's ``timestamp_granularities``)."""
+    """What ``verbose_json`` holds beside the text (OpenAI's ``timestamp_granularities``).
+
+    ``recording`` is its name, which RTTM has in every line.
+    """
 
     segments: bool = True
     words: bool = False
+    recording: str = "recording"
 
 
 def render(
@@ -47,7 +51,7 @@ def render(
         case Format.VERBOSE_JSON:
             return _dumped(verbose_json_body(transcript, segments=options.segments, words=options.words))
         case Format.RTTM:
-            return "".join(write_rttm(turns_of(transcript)))
+            return "".join(write_rttm(turns_of(transcript), options.recording))
         case _:
             return "".join(stream(transcript.segments, fmt, rules))
 

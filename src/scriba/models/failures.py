@@ -46,18 +46,22 @@ class NotWritableError(ModelSourceError):
     """The models directory cannot be written to."""
 
 
-def no_source(name: str, tried: Sequence[tuple[str, ModelUnavailableError]]) -> ModelSourceError:
-    """One error out of those of every source that was tried."""
+def no_source(
+    name: str,
+    tried: Sequence[tuple[str, ModelUnavailableError]],
+    way: str = "add the model from a folder",
+) -> ModelSourceError:
+    """One error out of those of every source that was tried. ``way`` is what helps without any."""
     if not tried:
         return ModelSourceError(
             f"The model {name!r} is not installed, and no configured source carries it. "
-            "Configure another source, or add the model from a folder."
+            f"Configure another source, or {way}."
         )
     reasons = "; ".join(f"{source}: {error.message.rstrip('.')}" for source, error in tried)
     details = [f"{source}: {detail}" for source, error in tried if (detail := getattr(error, "detail", ""))]
     return ModelSourceError(
         f"The model {name!r} is not installed and could not be fetched ({reasons}). "
-        "Check the network, or add the model from a folder.",
+        f"Check the network, or {way}.",
         detail="\n".join(details),
     )
 

@@ -89,6 +89,13 @@ class SeparationProcess:
             )
         check_segment(model, options.segment_size)
 
+    def check_name(self, model: str, field: str) -> None:
+        """
+        Raises:
+            UnsupportedOptionError: no model has this name, here or elsewhere.
+        """
+        resolve(model, field)
+
     @contextmanager
     def separate(
         self, source: Source, options: SeparationOptions, *, for_speech: bool

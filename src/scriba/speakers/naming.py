@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import count, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,11 +120,12 @@ def names_of(people: People, stretches: Sequence[Stretch], known: Sequence[Known
             nearest = int(apart[group].argmin())
             if apart[group, nearest] < KNOWN_APART:
                 names[int(group)] = known[nearest].name
-    number = 0
+    # Whoever is known as SPEAKER_00 keeps that name to themselves.
+    taken = {one.name for one in known}
+    free = (name for name in map(speaker_name, count()) if name not in taken)
     for stretch in stretches:
         if stretch.group not in names:
-            names[stretch.group] = speaker_name(number)
-            number += 1
+            names[stretch.group] = next(free)
     return names
 
 

@@ -16,6 +16,7 @@ from scriba.engine.port import Audio, Encoded
 from scriba.engine.steps import Flow
 from scriba.separation.wave_file import DATA_OFFSET
 from scriba.transcribe.listening import Pass, listen
+from scriba.transcribe.port import Source
 from scriba.transcribe.windows import Window
 
 _CONVINCING_LOGPROB = -0.7
@@ -30,11 +31,15 @@ class SoundBeside:
     """Voice and whole sound, 16 kHz mono of 16 bits in files of our own, sample for sample beside each other.
 
     Windows are planned on the whole: what is heard of it is then what is heard without separation.
+
+    Args:
+        recording: what both come from, as it was sent, with all of its channels.
     """
 
-    def __init__(self, voice: BinaryIO, whole: BinaryIO) -> None:
+    def __init__(self, voice: BinaryIO, whole: BinaryIO, recording: Source | None = None) -> None:
         self._file = voice
         self.whole = whole
+        self.recording = recording
 
     def of(self, window: Window) -> Window:
         """The same window with the voice in it."""

@@ -55,7 +55,7 @@ class SeparatingTranscriber:
                 token,
                 priority,
                 resume,
-                beside=SoundBeside(parts.voice, parts.rest),
+                beside=SoundBeside(parts.voice, parts.rest, source),
             )
             for event in events:
                 if isinstance(event, Progress) and event.done < parts.seconds:

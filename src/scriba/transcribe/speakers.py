@@ -67,7 +67,10 @@ class SpeakerTranscriber:
             yield from self._transcriber.run(source, options, token, priority, resume, beside=beside)
             return
         turns: list[SpeakerTurn] = []
-        yield from self._find(source, options.speakers, priority, token, turns)
+        examined = source
+        if options.speakers.channels and beside is not None and beside.recording is not None:
+            examined = beside.recording  # the voice that was parted from music has one channel
+        yield from self._find(examined, options.speakers, priority, token, turns)
         labelled = _Labelled(turns, words=options.words, sent=len(resume.segments) if resume else 0)
         # A segment can only end where the speaker changes if it is known where its words are.
         inner = replace(options, words=True, speakers=None)

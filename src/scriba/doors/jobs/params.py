@@ -136,9 +136,11 @@ def _separation(form: Fields, default: SeparationOptions | None) -> SeparationOp
 
 
 def _separation_before(form: Fields, default: SeparationOptions | None) -> SeparationOptions | None:
-    wanted = boolean(form, "separate")
+    wanted, named = boolean(form, "separate"), scalar(form, "separation_model") is not None
+    if wanted is False and named:
+        raise InvalidOptionError("separate is false, but separation_model asks for it.", field="separate")
     if wanted is None:
-        wanted = default is not None or scalar(form, "separation_model") is not None
+        wanted = default is not None or named
     return _separation(form, default) if wanted else None
 
 

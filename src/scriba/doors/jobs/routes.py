@@ -280,7 +280,8 @@ async def _result(jobs: JobService, job: Job, name: str | None) -> Response:
     kind = Format.JSON if name is None else Format.parse(name)
     transcript = await jobs.transcript(job)
     words = any(segment.words is not None for segment in transcript.segments)
-    text = render(transcript, kind, options=RenderOptions(words=words))
+    options = RenderOptions(words=words, recording=await _recording(jobs, job))
+    text = render(transcript, kind, options=options)
     return Response(text, media_type=f"{kind.media_type}; charset=utf-8")
 
 
@@ -289,13 +290,16 @@ async def _regions(jobs: JobService, job: Job, name: str | None) -> Response:
     if name in (None, "json"):
         return JSONResponse({"regions": [{"start": start, "end": end} for start, end in regions]})
     if name == Format.RTTM.value:
-        media = None if job.media_id is None else await jobs.media.find(job.media_id)
-        lines = write_rttm(
-            (SpeakerTurn(start, end, SPEECH) for start, end in regions),
-            "recording" if media is None else Path(media.name).stem,
-        )
+        turns = (SpeakerTurn(start, end, SPEECH) for start, end in regions)
+        lines = write_rttm(turns, await _recording(jobs, job))
         return Response("".join(lines), media_type=f"{Format.RTTM.media_type}; charset=utf-8")
     raise _wrong_format(job, "json or rttm", name)
+
+
+async def _recording(jobs: JobService, job: Job) -> str:
+    """What the recording is called, without its extension."""
+    media = None if job.media_id is None else await jobs.media.find(job.media_id)
+    return "recording" if media is None else Path(media.name).stem
 
 
 def _wrong_format(job: Job, right: str, name: str | None) -> InvalidOptionError:

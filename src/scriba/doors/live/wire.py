@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from scriba.domain.errors import InvalidOptionError, ScribaError
 from scriba.domain.transcript import Segment as DomainSegment
 from scriba.domain.transcript import Word as DomainWord
+from scriba.doors.forms import shown
 from scriba.live.events import (
     Flushed,
     Lag,
@@ -112,7 +113,11 @@ def _parsed(adapter: TypeAdapter[Any], text: str, wanted: str) -> Any:
                 f"The message must be an object whose type is {wanted}.", field="type"
             ) from None
         field = ".".join(str(part) for part in fault["loc"][1:]) or "type"
-        raise InvalidOptionError(f"{field}: {fault['msg']}.", field=field) from None
+        value = fault["input"]
+        plain = fault["type"] != "extra_forbidden" and isinstance(value, str | int | float)
+        raise InvalidOptionError(
+            f"{field}: {fault['msg']}" + (f", not {shown(str(value))}." if plain else "."), field=field
+        ) from None
 
 
 def error_message(error: ScribaError) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def _render(transcript: Transcript, asked: AudioRequest) -> Response:
         case "json":
             return JSONResponse(replies.transcription(transcript).model_dump())
         case "diarized_json":
-            return JSONResponse(replies.diarized(transcript).model_dump())
+            return JSONResponse(replies.diarized(transcript, replies.letters_for(asked.options)).model_dump())
         case "verbose_json":
             return JSONResponse(verbose_json_body(transcript, segments=asked.segments, words=asked.words))
         case name:

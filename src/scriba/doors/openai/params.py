@@ -65,6 +65,7 @@ def parse_request(form: Fields, task: Task, defaults: TranscribeOptions) -> Audi
         vad=_vad(form, defaults.vad),
         words=words or (rules is not None and rules.needs_words),
         guards=_or(boolean(form, "guards"), defaults.guards),
+        separation=defaults.separation,
         speakers=speaker_options(form, asked=response_format == DIARIZED),
     )
     return AudioRequest(options, response_format, rules, segments, words, stream)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
+from itertools import count
 
+from scriba.domain.options import TranscribeOptions
 from scriba.domain.transcript import Segment, Transcript
 from scriba.doors.openai import wire
 from scriba.formats.json_text import usage_body
@@ -28,18 +31,30 @@ def translation(transcript: Transcript) -> wire.Translation:
 
 
 class Letters:
-    """Speakers as OpenAI names them: by their name where they have one, else A, B and on in order."""
+    """Speakers as OpenAI names them: by their name where they have one, else A, B and on in order.
 
-    def __init__(self) -> None:
+    Args:
+        known: names that the request gave; they are told as they are, and nobody else is called so.
+    """
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        self._known = frozenset(known)
         self._letters: dict[str, str] = {}
+        self._free = (letter for letter in map(_letter, count()) if letter not in self._known)
 
     def __call__(self, speaker: str | None) -> str:
         name = speaker or ""
-        if name and not _NUMBERED.match(name):
+        if name in self._known or (name and not _NUMBERED.match(name)):
             return name
         if name not in self._letters:
-            self._letters[name] = _letter(len(self._letters))
+            self._letters[name] = next(self._free)
         return self._letters[name]
+
+
+def letters_for(options: TranscribeOptions) -> Letters:
+    """For the answer to a request."""
+    known = () if options.speakers is None else options.speakers.known
+    return Letters(speaker.name for speaker in known)
 
 
 def _letter(number: int) -> str:
@@ -58,8 +73,7 @@ def diarized_segment(segment: Segment, speaker: str) -> wire.DiarizedSegment:
     )
 
 
-def diarized(transcript: Transcript) -> wire.DiarizedTranscription:
-    letters = Letters()
+def diarized(transcript: Transcript, letters: Letters) -> wire.DiarizedTranscription:
     return wire.DiarizedTranscription(
         duration=round(transcript.duration, 3),
         text=transcript.text,

@@ -26,7 +26,7 @@ async def stream_events(
     With speakers each delta names its segment, and the segment follows.
     """
     await place.start()
-    letters = replies.Letters() if asked.response_format == DIARIZED else None
+    letters = replies.letters_for(asked.options) if asked.response_format == DIARIZED else None
     begun = False
     async with open_events(context.transcriber, file, asked.options) as events:
         async for event in events:

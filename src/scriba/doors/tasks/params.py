@@ -66,10 +66,14 @@ class ServerFacts:
 
 @dataclass(frozen=True, slots=True)
 class TaskRequest:
-    """``params`` are the parameters as they were sent, without secrets, as JSON."""
+    """``params`` are the parameters as they were sent, without secrets, as JSON.
+
+    ``separation_model`` is the model that was named, whether or not anything is to be separated.
+    """
 
     work: TranscribeOptions | VadOptions | SeparationOptions
     params: str
+    separation_model: str | None = None
 
 
 def merge(query: Fields, form: Fields) -> dict[str, list[str]]:
@@ -100,6 +104,7 @@ def parse_transcription(fields: Fields, defaults: TranscribeOptions, facts: Serv
             speakers=SpeakerOptions() if sent.get("is_diarize") else None,
         ),
         _params(sent),
+        sent.get("uvr_model_size"),
     )
 
 

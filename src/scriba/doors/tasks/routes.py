@@ -165,8 +165,13 @@ async def _check(asked: TaskRequest, context: DoorContext) -> None:
         except ModelNotFoundError as error:
             raise InvalidOptionError(f"model_size: {error.message}", field="model_size") from None
     separation = work.separation if isinstance(work, TranscribeOptions) else work
-    if context.separation is not None and isinstance(separation, SeparationOptions):
+    if context.separation is None:
+        return
+    if isinstance(separation, SeparationOptions):
         await asyncio.to_thread(context.separation.check, separation, "uvr_model_size", "uvr_device")
+    elif asked.separation_model is not None:
+        # Clients send every parameter they know; a name that is none is a mistake all the same.
+        context.separation.check_name(asked.separation_model, "uvr_model_size")
 
 
 async def _find(jobs: JobService, identifier: str) -> Job:
