@@ -14,8 +14,8 @@ _MOST_STRETCH = 3
 _LONGEST_COMPANY, _COMPANY = 0.5, 0.5
 _BUSY_SECONDS = 2.0
 """A stream that asked for a hearing so lately is one of those that the machine is shared by."""
-_STEPS_A_TURN = 2.0
-"""Turnarounds that fit between two hearings of one stream: then the machine is busy and nobody waits long."""
+_SLOW = 2.0
+"""Steps that a hearing may take before it is made cheaper for a stream that has the machine to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,9 @@ class Pace:
         """What may be spent on a stream that is heard every ``step`` seconds while there is room."""
         late = self.turnaround > step
         if not self.crowded:
-            return Effort(hurry=late, thrift=self.turnaround > _STEPS_A_TURN * step)
-        wanted = round(_STEPS_A_TURN * self.turnaround / step)
+            return Effort(hurry=late, thrift=self.turnaround > _SLOW * step)
+        # A hearing is asked for no sooner than the last was answered: asking more often only makes all wait.
+        wanted = round(self.turnaround / step)
         return Effort(hurry=True, thrift=True, stretch=max(1, min(wanted, _MOST_STRETCH)))
 
     @property
