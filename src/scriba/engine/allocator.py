@@ -38,8 +38,9 @@ def tune_allocator() -> bool:
     return mallopt is not None and all(
         (
             mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES),
-            mallopt(_M_TRIM_THRESHOLD, _GIGABYTE),
-            mallopt(_M_TOP_PAD, 64 << 20),
+            # No more: blocks of any size are cut from the heap's end where they fit.
+            mallopt(_M_TOP_PAD, 1 << 20),
+            mallopt(_M_TRIM_THRESHOLD, 16 << 20),
             mallopt(_M_ARENA_MAX, 1),
         )
     )
@@ -49,7 +50,17 @@ def tune_allocator() -> bool:
 def keep_large_blocks() -> bool:
     """From now on large blocks stay with the process when they are freed, too. Returns: as above."""
     mallopt = _mallopt()
-    return tune_allocator() and mallopt is not None and bool(mallopt(_M_MMAP_THRESHOLD, _GIGABYTE))
+    return (
+        tune_allocator()
+        and mallopt is not None
+        and all(
+            (
+                mallopt(_M_MMAP_THRESHOLD, _GIGABYTE),
+                mallopt(_M_TOP_PAD, 64 << 20),
+                mallopt(_M_TRIM_THRESHOLD, _GIGABYTE),
+            )
+        )
+    )
 
 
 def _mallopt() -> _Mallopt | None:
