@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scriba.domain.errors import EngineError
 from scriba.domain.transcript import Task
 from scriba.engine.alignment import word_times
-from scriba.engine.allocator import tune_allocator
+from scriba.engine.allocator import keep_large_blocks
 from scriba.engine.context import ContextPolicy, most_tokens
 from scriba.engine.features import window_features
 from scriba.engine.layout import Layout
@@ -80,7 +80,7 @@ class CTranslate2Engine:
         Raises:
             EngineError: the folder holds no usable model, or the device or compute type is not to be had.
         """
-        tune_allocator()
+        keep_large_blocks()
         chosen = layout or Layout.for_machine()
         if device == "auto":
             device = "cuda" if cuda_available() else "cpu"

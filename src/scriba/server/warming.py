@@ -6,6 +6,7 @@ import time
 
 import structlog
 
+from scriba.audio.vad import SpeechProbability
 from scriba.domain.cancel import CancelToken
 from scriba.domain.errors import ModelNotFoundError, ModelUnavailableError
 from scriba.engine.port import EngineProvider
@@ -45,6 +46,7 @@ class ModelWarmer:
         cancel.check()
         with self._engines.acquire(None, cancel=cancel) as engine:
             warm_up(engine)
+            SpeechProbability().flush()  # its network is loaded with the first recording otherwise
             return engine.model
 
     def _fetch(self, name: str, cancel: CancelToken) -> None:
