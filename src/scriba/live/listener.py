@@ -197,7 +197,7 @@ class Listener:
                 self._tick = mark.at  # how it went on is known already: it is heard to there
                 return None
             at += max(0, (bound - at) // step) * step
-            step *= effort.stretch
+            step = round(step * effort.stretch)
         self._undo = {"_tick": self._tick, "_glancing": self._glancing}
         self._tick = at + (round(_GLANCE_STEP * SAMPLE_RATE) if glance else step)
         self._glancing = glance

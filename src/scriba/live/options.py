@@ -40,7 +40,7 @@ class SettlePolicy:
     agreed_clear: float = 0.3
     patience: float = 1.5
 
-    def at(self, stretch: int) -> SettlePolicy:
+    def at(self, stretch: float) -> SettlePolicy:
         """The same when hearings are ``stretch`` steps apart: what is waited longer for a hearing is waited
         less for evidence, down to a bound."""
         longer = (stretch - 1) * self.step

@@ -10,8 +10,11 @@ FULL_SECONDS = 0.8
 """Mean turnaround from which a further session would make the others late."""
 _SMOOTHING = 0.25
 _FORGET_SECONDS = 5.0
-_MOST_STRETCH = 3
-_LONGEST_COMPANY, _COMPANY = 0.5, 0.5
+_MOST_STRETCH = 4.0
+_REST = 2.5
+"""Turnarounds between two hearings of one stream while others wait. Asking as soon as the last was answered
+would keep every stream in the queue all the time, and the queue as long as it can be."""
+_LONGEST_COMPANY, _COMPANY = 0.25, 0.4
 _BUSY_SECONDS = 2.0
 """A stream that asked for a hearing so lately is one of those that the machine is shared by."""
 _SLOW = 2.0
@@ -23,12 +26,12 @@ class Effort:
     """What the machine has room for, for one stream.
 
     ``hurry``: leave out hearings that later audio makes needless. ``thrift``: others wait, too: decode
-    greedily, and less sound at once. ``stretch``: every so many steps something is heard.
+    greedily, and less sound at once. ``stretch``: so many steps lie between two hearings.
     """
 
     hurry: bool = False
     thrift: bool = False
-    stretch: int = 1
+    stretch: float = 1.0
 
 
 AT_EASE = Effort()
@@ -62,9 +65,8 @@ class Pace:
         late = self.turnaround > step
         if not self.crowded:
             return Effort(hurry=late, thrift=self.turnaround > _SLOW * step)
-        # A hearing is asked for no sooner than the last was answered: asking more often only makes all wait.
-        wanted = round(self.turnaround / step)
-        return Effort(hurry=True, thrift=True, stretch=max(1, min(wanted, _MOST_STRETCH)))
+        wanted = _REST * self.turnaround / step
+        return Effort(hurry=True, thrift=True, stretch=max(1.0, min(wanted, _MOST_STRETCH)))
 
     @property
     def company(self) -> float:

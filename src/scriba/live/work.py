@@ -16,6 +16,9 @@ from scriba.live.window import ListeningWindow
 _GLANCE_TOKENS = 12
 """Tokens that may come of a first look."""
 
+_THRIFTY_PROMPT = 16
+"""Tokens of the text before that a hearing reads where others wait: they cost as much as the sound does."""
+
 
 class Kind(Enum):
     """Why something is heard."""
@@ -83,7 +86,7 @@ def listen_to(
     request = HearingRequest(
         audio=window.sound(window.start, end),
         settled=window.relative_words(),
-        previous=window.prompt,
+        previous=window.prompt[-_THRIFTY_PROMPT:] if effort.thrift else window.prompt,
         language=language.told,
         task=options.task,
         options=_decoding(
