@@ -191,6 +191,8 @@ class DecoderSession:
         return self._infer(tokens, np.array(windows, dtype=np.int32), np.arange(tokens.shape[1]))
 
     def believe(self, counts: Sequence[int], read: int) -> None:
+        if min(counts) == read:
+            return
         self._hide(self._length - read, np.arange(read) >= np.asarray(counts)[:, np.newaxis])
 
     def _attach(self) -> None:
@@ -239,9 +241,13 @@ class DecoderSession:
         places: NDArray[np.int64],
     ) -> NDArray[np.float32]:
         rows, length = tokens.shape
-        hidden = np.repeat(self._hidden, rows // len(self._hidden), axis=0)
-        positions = self._positions(length, hidden)
-        inputs = (tokens, positions, parents, self._mask(length, hidden), places)
+        if length == 1 and not self._hidden.size:  # nearly always, and numpy's calls add up
+            positions = np.full((rows, 1), min(self._length, MAX_TOKENS - 1), dtype=np.int64)
+            mask = np.zeros((1, 1, 1, self._length + 1), dtype=np.float32)
+        else:
+            hidden = np.repeat(self._hidden, rows // len(self._hidden), axis=0)
+            positions, mask = self._positions(length, hidden), self._mask(length, hidden)
+        inputs = (tokens, positions, parents, mask, places)
         # Kept until the call is over: the tensors look at the arrays' own memory.
         arrays = [np.ascontiguousarray(array) for array in inputs]
         for place, array in enumerate(arrays):

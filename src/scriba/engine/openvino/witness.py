@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 
 from scriba.engine.openvino.decoder import DecoderSession
 
+_SCALE = np.float32(4096)
+"""Attention is mostly below the least normal number of float16: such take ten times as long to convert."""
+
 
 @dataclass(frozen=True, slots=True)
 class Witnessed:
     """What was seen while ``tokens`` were written, timestamps among them.
 
-    ``attention`` is float16 of shape ``(heads, steps, positions)``: where the decoder looked when it wrote
-    each token, and, one step more than there are tokens, when it ended. ``chances`` are the tokens'
-    probabilities.
+    ``attention`` is float16 of shape ``(heads, steps, positions)``, times a number: where the decoder looked
+    when it wrote each token, and, one step more than there are tokens, when it ended. ``chances`` are the
+    tokens' probabilities.
     """
 
     tokens: tuple[int, ...]
@@ -54,13 +57,12 @@ class Witness:
         self._session = session
         self._heard = heard
         self._running = list(range(len(heard)))
-        self._rows: list[list[NDArray[np.float16]]] = [[] for _ in heard]
+        self._rows: list[list[NDArray[np.float32]]] = [[] for _ in heard]
 
     def believe(self, counts: Sequence[int], read: int) -> None:
         told = self._session.attention[:, :, -read:]
         for place, window in enumerate(self._running):
-            own = told[place, :, : counts[place], : self._heard[window]]
-            self._rows[window].append(own.astype(np.float16))
+            self._rows[window].append(told[place, :, : counts[place], : self._heard[window]].copy())
         self._session.believe(counts, read)
 
     def read_on(self, tokens: NDArray[np.int64], windows: Sequence[int]) -> NDArray[np.float32]:
@@ -69,5 +71,5 @@ class Witness:
 
     def witnessed(self, window: int, tokens: Sequence[int], chances: Sequence[float]) -> Witnessed:
         """What was seen of a window whose text is written."""
-        seen = np.concatenate(self._rows[window], axis=1)
+        seen = (np.concatenate(self._rows[window], axis=1) * _SCALE).astype(np.float16)
         return Witnessed(tuple(tokens), seen, tuple(math.exp(chance) for chance in chances))
