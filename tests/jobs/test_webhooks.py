@@ -14,8 +14,10 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from scriba.domain.errors import AddressRefusedError, ConflictError, NotFoundError
-from scriba.domain.job import JobState
-from scriba.jobs.webhooks import Webhooks, WebhookState
+from scriba.domain.job import Job, JobState
+from scriba.jobs.outbox import WebhookState
+from scriba.jobs.statements import Hold
+from scriba.jobs.webhooks import Webhooks
 from tests.doors.serving import client, services, until
 from tests.jobs.doubles import FakeBatch, submit
 from tests.server.fakes import upload
@@ -79,8 +81,6 @@ async def ended(stores: Stores, url: str) -> Any:
 async def test_a_message_is_signed_and_sent_once(stores: Stores, receiver: Receiver) -> None:
     webhooks = Webhooks(stores.database, SECRET, frozenset({receiver.host}))
     job = await ended(stores, receiver.url)
-    await webhooks.announce(job)
-    await webhooks.announce(job)
     assert await settled(webhooks, job.id) is WebhookState.DELIVERED
     assert await webhooks.send_due() == 0
     ((headers, body),) = receiver.got
@@ -93,11 +93,34 @@ async def test_a_message_is_signed_and_sent_once(stores: Stores, receiver: Recei
         other.verify(body, headers)
 
 
+async def test_a_message_is_kept_with_the_end_itself(stores: Stores) -> None:
+    """However a job ends: a process that dies the next moment leaves nobody untold."""
+    url = "https://receiver.example/hook"
+    webhooks = Webhooks(stores.database, SECRET)
+
+    async def told(job: Job) -> list[str]:
+        return [message.id for message in await webhooks.messages(job.id)]
+
+    done = await submit(stores, webhook_url=url)
+    held = await stores.jobs.claim(done.id, "worker", 60)
+    assert held is not None
+    assert await told(done) == []
+    await stores.jobs.fail(Hold(done.id, "worker", 1), "bad", "It is bad.", 0.0)
+    assert len(await told(done)) == 1
+    lost = await submit(stores, webhook_url=url, max_attempts=1)
+    assert await stores.jobs.claim(lost.id, "dead", -1.0) is not None
+    await stores.jobs.recover()
+    assert len(await told(lost)) == 1
+    await stores.jobs.requeue(lost.id)
+    await stores.jobs.cancel(lost.id)
+    assert len(await told(lost)) == 2
+    assert await told(await submit(stores)) == []
+
+
 async def test_a_failed_try_is_followed_by_others(stores: Stores, receiver: Receiver) -> None:
     receiver.answers = [500, 302, 404]
     webhooks = Webhooks(stores.database, SECRET, frozenset({receiver.host}), schedule=(0.05, 0.05, 0.05))
     job = await ended(stores, receiver.url)
-    await webhooks.announce(job)
     assert await settled(webhooks, job.id) is WebhookState.DELIVERED
     assert len(receiver.got) == 4  # the redirect was not followed
     assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
@@ -109,7 +132,6 @@ async def test_what_never_arrives_is_put_aside_and_sent_again_on_request(
     receiver.answers = [500, 500, 500]
     webhooks = Webhooks(stores.database, SECRET, frozenset({receiver.host}), schedule=(0.01, 0.01))
     job = await ended(stores, receiver.url)
-    await webhooks.announce(job)
     assert await settled(webhooks, job.id) is WebhookState.DEAD
     (dead,) = await webhooks.messages(job.id)
     assert (dead.attempt, dead.status, dead.error) == (3, 500, "The receiver answered 500.")
@@ -126,7 +148,6 @@ async def test_gone_means_gone(stores: Stores, receiver: Receiver) -> None:
     receiver.answers = [410]
     webhooks = Webhooks(stores.database, SECRET, frozenset({receiver.host}))
     job = await ended(stores, receiver.url)
-    await webhooks.announce(job)
     assert await settled(webhooks, job.id) is WebhookState.DEAD
 
 
@@ -134,7 +155,7 @@ async def test_two_senders_send_once(stores: Stores, receiver: Receiver) -> None
     first = Webhooks(stores.database, SECRET, frozenset({receiver.host}))
     second = Webhooks(stores.database, SECRET, frozenset({receiver.host}))
     for _ in range(5):
-        await first.announce(await ended(stores, receiver.url))
+        await ended(stores, receiver.url)
     for _ in range(3):
         await asyncio.gather(first.send_due(), second.send_due())
     assert len(receiver.got) == 5
@@ -144,8 +165,7 @@ async def test_an_address_inside_is_not_told(stores: Stores, receiver: Receiver)
     webhooks = Webhooks(stores.database, SECRET)
     with pytest.raises(AddressRefusedError, match="webhook_url"):
         await webhooks.check(receiver.url)
-    job = await ended(stores, receiver.url)  # it was outside then, and is inside now
-    await webhooks.announce(job)
+    await ended(stores, receiver.url)  # it was outside then, and is inside now
     await webhooks.send_due()
     assert receiver.got == []
 

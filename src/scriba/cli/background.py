@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import signal
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -20,10 +20,10 @@ _STOP_SECONDS = 5.0
 """How long cancelled work is waited for."""
 
 
-def events(transcriber: Transcriber, source: Source, options: TranscribeOptions) -> Iterator[Event]:
+def events(transcriber: Transcriber, source: Source, options: TranscribeOptions) -> Generator[Event]:
     """The events of one transcription that runs on a thread of its own.
 
-    The main thread only waits, so a signal reaches it while the engine computes. Leaving the iterator early,
+    The main thread only waits, so a signal reaches it while the engine computes. Closing the generator,
     by an interruption or otherwise, cancels the work and waits a few seconds for its end.
 
     Raises:

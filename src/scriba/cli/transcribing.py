@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -167,8 +167,13 @@ def transcribe_all(wanted: Wanted, settings: Settings) -> int:
 
 
 def _one(transcriber: Transcriber, item: Input, options: TranscribeOptions, settings: Settings) -> Transcript:
-    with _opened(item, settings) as source, progress.listening(item.shown) as report:
-        for event in events(transcriber, source, options):
+    with (
+        _opened(item, settings) as source,
+        progress.listening(item.shown) as report,
+        # Closed here, not when nobody holds it any more: an interruption's own traceback does for a while.
+        closing(events(transcriber, source, options)) as told,
+    ):
+        for event in told:
             if isinstance(event, Progress):
                 report(event.done, event.total)
             elif isinstance(event, Finished):

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scriba.domain.errors import ConflictError, NotFoundError
 from scriba.domain.job import Edge, Job, JobKind, JobState
+from scriba.jobs.outbox import keep_message
 from scriba.jobs.reading import JobReader
 from scriba.jobs.rows import to_job
 from scriba.jobs.statements import answer_of, finished_twin, move, over
@@ -101,7 +102,9 @@ class JobOrders(JobReader):
         if twin is not None:
             values |= answer_of(twin) | {"started_at": now(), "finished_at": now()}
         row = (await connection.execute(insert(jobs).values(values).returning(jobs))).mappings().one()
-        return to_job(row)
+        job = to_job(row)
+        await keep_message(connection, job)
+        return job
 
     async def _at_work(self, connection: AsyncConnection, new: NewJob) -> bool:
         unfinished = [state.value for state in JobState if not state.finished]

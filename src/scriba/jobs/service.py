@@ -159,7 +159,7 @@ class JobService:
             )
         )
         if fresh and job.state.finished:
-            await self._webhooks.announce(job)
+            self._webhooks.news.set()
         elif fresh:
             await self._offer(job)
         return job, fresh
@@ -216,7 +216,7 @@ class JobService:
             ConflictError: it has ended.
         """
         job = await self._table.cancel(job_id)
-        await self._webhooks.announce(job)
+        self._webhooks.news.set()
         return job
 
     async def requeue(self, job_id: str) -> Job:

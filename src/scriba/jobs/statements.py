@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, CursorResult, and_, case, func, select, up
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scriba.domain.job import Edge, Job, JobState
+from scriba.jobs.outbox import keep_message
 from scriba.jobs.rows import to_job
 from scriba.store.clock import now
 from scriba.store.tables import jobs, results
@@ -31,7 +32,7 @@ class LostLeaseError(Exception):
 async def move(
     connection: AsyncConnection, edge: Edge, which: ColumnElement[bool], **values: Any
 ) -> Job | None:
-    """Go along an edge; None when no job may."""
+    """Go along an edge; None when no job may. Who wants to be told of the end will be."""
     changed: CursorResult[Any] = await connection.execute(
         update(jobs)
         .where(which, jobs.c.state.in_([state.value for state in edge.leaves]))
@@ -39,7 +40,11 @@ async def move(
         .returning(jobs)
     )
     row = changed.mappings().first()
-    return None if row is None else to_job(row)
+    if row is None:
+        return None
+    job = to_job(row)
+    await keep_message(connection, job)
+    return job
 
 
 def held_by(owner: str, holds: Sequence[Hold]) -> ColumnElement[bool]:

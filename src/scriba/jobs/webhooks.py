@@ -20,17 +20,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 import structlog
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import and_, select, update
 from standardwebhooks import Webhook
 
 from scriba.domain.errors import ConflictError, NotFoundError, ScribaError
-from scriba.domain.job import Job
-from scriba.jobs.codec import dumps
 from scriba.jobs.fetch import Resolve, connect, judge, resolve
+from scriba.jobs.outbox import WebhookState
 from scriba.jobs.tasks import wait_for_any
 from scriba.store.clock import now
 from scriba.store.database import Database
@@ -45,12 +43,6 @@ _HELD_SECONDS = 60.0
 _GONE = 410
 _THREADS = ThreadPoolExecutor(_BATCH, thread_name_prefix="scriba-webhook")
 log = structlog.get_logger(__name__)
-
-
-class WebhookState(StrEnum):
-    PENDING = "pending"
-    DELIVERED = "delivered"
-    DEAD = "dead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +60,7 @@ class WebhookMessage:
 
 
 class Webhooks:
-    """Keeps and sends messages.
+    """Sends the messages that ``outbox`` keeps. ``news`` is set when there may be one.
 
     Args:
         secret: ``whsec_`` and base64, shared with the receivers; without one no webhook is taken.
@@ -102,40 +94,6 @@ class Webhooks:
             FetchError: its host has no address.
         """
         await asyncio.to_thread(judge, url, self._private, self._look_up, field="webhook_url")
-
-    async def announce(self, job: Job) -> None:
-        """Keep the message that a job has ended. Saying it twice keeps it once."""
-        if job.webhook_url is None or not self.enabled:
-            return
-        moment = job.finished_at or job.updated_at
-        message_id = f"msg_{job.id}_{int(moment * 1000)}"
-        body = {
-            "type": f"job.{job.state.value}",
-            "timestamp": datetime.fromtimestamp(moment, UTC).isoformat(),
-            "data": {
-                "id": job.id,
-                "kind": job.kind.value,
-                "status": job.state.value,
-                "error": None if job.error is None else {"code": job.error_code, "message": job.error},
-            },
-        }
-        async with self._database.write() as connection:
-            known = await connection.execute(select(webhooks.c.id).where(webhooks.c.id == message_id))
-            if known.first() is None:
-                await connection.execute(
-                    insert(webhooks).values(
-                        id=message_id,
-                        job_id=job.id,
-                        url=job.webhook_url,
-                        payload=dumps(body),
-                        state=WebhookState.PENDING.value,
-                        attempt=0,
-                        not_before=now(),
-                        created_at=now(),
-                        updated_at=now(),
-                    )
-                )
-        self.news.set()
 
     async def messages(self, job_id: str) -> list[WebhookMessage]:
         """All messages of a job, oldest first."""
@@ -186,7 +144,9 @@ class Webhooks:
                 await wait_for_any(2.0, stop, self.news)
 
     async def send_due(self) -> int:
-        """Try every message whose time has come; how many were tried."""
+        """Try every message whose time has come; how many were tried. None without a secret: others have it."""
+        if not self.enabled:
+            return 0
         taken = await self._take()
         await asyncio.gather(*(self._send(row) for row in taken))
         return len(taken)

@@ -100,8 +100,8 @@ def build_jobs(
         database, None if secret is None else secret.get_secret_value(), frozenset(settings.private_hosts)
     )
 
-    async def finished(job: Job) -> None:
-        await webhooks.announce(job)
+    async def finished(_: Job) -> None:
+        webhooks.news.set()
 
     async def sweep() -> None:
         await media.sweep()

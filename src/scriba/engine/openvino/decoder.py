@@ -77,24 +77,46 @@ class OpenVinoDecoder:
                 requests = memory.create_infer_request(), step.create_infer_request()
                 self._idle.put(_Slot(*requests, vocabulary.projection()))
 
+        every = runtime.compile(graph.memory(), threads=threads * streams, streams=1, lowered=True, int8=True)
+        self._every: queue.LifoQueue[Any] = queue.LifoQueue()
+        self._every.put(every.create_infer_request())
+
     @contextmanager
-    def session(self, encodings: Sequence[Half]) -> Iterator[DecoderSession]:
+    def session(self, encodings: Sequence[Half], *, alone: bool = False) -> Iterator[DecoderSession]:
         """A decoder over these windows, with nothing read yet.
 
         Args:
             encodings: the encoder's output for each, shape ``(1, positions, width)``, all of one length.
+            alone: nothing else is computed: make their memory on all cores.
 
         Raises:
             EngineError: also from the session's methods: inference failed.
         """
         slot = self._idle.get()
         try:
-            yield DecoderSession(self._runtime, slot, self._shapes, encodings)
+            session = DecoderSession(self._runtime, slot, self._shapes, len(encodings), encodings[0].shape[1])
+            with _memory_of(slot, self._every, alone=alone) as memory:
+                session.remember(memory, encodings)
+            yield session
         except RuntimeError as error:
             log.error("decoder failed", windows=len(encodings), error=str(error))  # noqa: TRY400
             raise EngineError("The decoder failed.") from error
         finally:
             self._idle.put(slot)
+
+
+@contextmanager
+def _memory_of(slot: _Slot, every: queue.LifoQueue[Any], *, alone: bool) -> Iterator[Any]:
+    """The request that makes memory: the slot's own, or the one on all cores if it is free."""
+    try:
+        request = every.get_nowait() if alone else None
+    except queue.Empty:
+        request = None
+    try:
+        yield request or slot.memory
+    finally:
+        if request is not None:
+            every.put(request)
 
 
 class _Slot:
@@ -120,29 +142,31 @@ class DecoderSession:
     """
 
     def __init__(
-        self, runtime: Runtime, slot: _Slot, shapes: tuple[int, int, int], encodings: Sequence[Half]
+        self, runtime: Runtime, slot: _Slot, shapes: tuple[int, int, int], windows: int, positions: int
     ) -> None:
         self._runtime = runtime
         self._request = slot.step
         self._project = slot.projection
         self._length = 0
-        self._hidden = np.zeros((len(encodings), 0), dtype=bool)
+        self._hidden = np.zeros((windows, 0), dtype=bool)
         """Of each window, which of the tokens read are none of its text: later ones count as read."""
         blocks, heads, size = shapes
-        windows, positions = len(encodings), encodings[0].shape[1]
         each = windows * heads * size * positions
         room = slot.room(2 * blocks * each, runtime.half)
         self._memory = [
             room[place * each : (place + 1) * each].reshape(windows, heads, positions, size)
             for place in range(2 * blocks)
         ]
-        for window, encoded in enumerate(encodings):
-            slot.memory.set_input_tensor(runtime.tensor(encoded))
-            for place, part in enumerate(self._memory):
-                slot.memory.set_output_tensor(place, runtime.tensor(part[window : window + 1]))
-            slot.memory.infer(share_outputs=True)
         self._request.reset_state()
         self._attach()
+
+    def remember(self, request: Any, encodings: Sequence[Half]) -> None:
+        """Make the memory of the windows: before anything is read."""
+        for window, encoded in enumerate(encodings):
+            request.set_input_tensor(self._runtime.tensor(encoded))
+            for place, part in enumerate(self._memory):
+                request.set_output_tensor(place, self._runtime.tensor(part[window : window + 1]))
+            request.infer(share_outputs=True)
 
     @property
     def attention(self) -> NDArray[np.float32]:

@@ -170,7 +170,8 @@ class OpenVinoEngine:
         last = heads.shape[1] - 1
         start = last + 1 + prompts[0].start - len(prompts[0].tokens)
         witness: Witness | None = None
-        with self._busy, self._decoder.session([encoded.output for encoded, _ in batch]) as session:
+        outputs = [encoded.output for encoded, _ in batch]
+        with self._busy as alone, self._decoder.session(outputs, alone=alone) as session:
             logits = session.feed(tokens, [start, *range(last, tokens.shape[1])], pads=pads)
             silent = [float(_softmax(own)[self._tokenizer.no_speech]) for own in logits[:, 0]]
             if len(greedy) == len(searches):
