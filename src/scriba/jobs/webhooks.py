@@ -144,7 +144,7 @@ class Webhooks:
                 await wait_for_any(2.0, stop, self.news)
 
     async def send_due(self) -> int:
-        """Try every message whose time has come; how many were tried. None without a secret: others have it."""
+        """Try every message whose time has come; how many were tried. None, without a secret to sign with."""
         if not self.enabled:
             return 0
         taken = await self._take()
