@@ -97,7 +97,9 @@ def listen_to(
         # Again at the end of each utterance: people change their language between sentences.
         detect=language.detects and (language.open or silent),
         last=final,
-        draft=draft,
+        # Rounding may decide otherwise with a draft than without: what went on undisturbed and what was
+        # resumed are to be the same while there is room.
+        draft=draft if effort.thrift else (),
         short=effort.thrift,
     )
     return Work(kind, window.start, end, effort, request, language.choose)
