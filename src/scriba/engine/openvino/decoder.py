@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scriba.domain.errors import EngineError
 from scriba.engine.ct2_weights import Ct2Weights
-from scriba.engine.openvino.runtime import Runtime
+from scriba.engine.openvino.runtime import Runtime, borrowed, request_pool
 from scriba.engine.prompts import MAX_TOKENS
 
 if TYPE_CHECKING:  # it needs openvino as soon as it is imported
@@ -56,9 +56,7 @@ class OpenVinoDecoder:
         from scriba.engine.openvino.decoder_graph import DecoderGraph
         from scriba.engine.openvino.vocabulary import Vocabulary
 
-        graph = DecoderGraph(
-            weights, int8=True, memory_type=runtime.half_name, alignment_heads=alignment_heads
-        )
+        graph = DecoderGraph(weights, memory_type=runtime.half_name, alignment_heads=alignment_heads)
         self.vocabulary = len(graph.table[0])
         self._runtime = runtime
         self._shapes = (graph.blocks, graph.heads, graph.size)
@@ -67,19 +65,18 @@ class OpenVinoDecoder:
         own = graph.parameters <= _MOST_PARAMETERS_TWICE
         # Last in, first out: a slot that was never needed takes no memory.
         self._idle: queue.LifoQueue[_Slot] = queue.LifoQueue()
+        vocabulary = Vocabulary(runtime, *graph.table)
+        memory_graph, step_graph = graph.memory(), graph.step()
         for copies in [1] * streams if own else [streams]:
-            vocabulary = Vocabulary(runtime, *graph.table, threads=threads, streams=copies)
+            projections = vocabulary.projections(copies, threads=threads)
             memory, step = (
                 runtime.compile(part, threads=threads, streams=copies, lowered=True, int8=True)
-                for part in (graph.memory(), graph.step())
+                for part in (memory_graph, step_graph)
             )
-            for _ in range(copies):
-                requests = memory.create_infer_request(), step.create_infer_request()
-                self._idle.put(_Slot(*requests, vocabulary.projection()))
-
-        every = runtime.compile(graph.memory(), threads=threads * streams, streams=1, lowered=True, int8=True)
-        self._every: queue.LifoQueue[Any] = queue.LifoQueue()
-        self._every.put(every.create_infer_request())
+            for projection in projections:
+                self._idle.put(_Slot(memory.create_infer_request(), step.create_infer_request(), projection))
+        every = runtime.compile(memory_graph, threads=threads * streams, streams=1, lowered=True, int8=True)
+        self._every = request_pool(every, 1)
 
     @contextmanager
     def session(self, encodings: Sequence[Half], *, alone: bool = False) -> Iterator[DecoderSession]:
@@ -95,7 +92,7 @@ class OpenVinoDecoder:
         slot = self._idle.get()
         try:
             session = DecoderSession(self._runtime, slot, self._shapes, len(encodings), encodings[0].shape[1])
-            with _memory_of(slot, self._every, alone=alone) as memory:
+            with borrowed(self._every) if alone else nullcontext(slot.memory) as memory:
                 session.remember(memory, encodings)
             yield session
         except RuntimeError as error:
@@ -103,20 +100,6 @@ class OpenVinoDecoder:
             raise EngineError("The decoder failed.") from error
         finally:
             self._idle.put(slot)
-
-
-@contextmanager
-def _memory_of(slot: _Slot, every: queue.LifoQueue[Any], *, alone: bool) -> Iterator[Any]:
-    """The request that makes memory: the slot's own, or the one on all cores if it is free."""
-    try:
-        request = every.get_nowait() if alone else None
-    except queue.Empty:
-        request = None
-    try:
-        yield request or slot.memory
-    finally:
-        if request is not None:
-            every.put(request)
 
 
 class _Slot:

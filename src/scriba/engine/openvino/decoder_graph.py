@@ -29,20 +29,18 @@ class DecoderGraph:
         self,
         weights: Ct2Weights,
         *,
-        int8: bool,
         memory_type: str,
         alignment_heads: Sequence[tuple[int, int]],
     ) -> None:
         """
         Args:
-            int8: as in ``Layers``.
             memory_type: element type of the encoder's output and of the keys and values made of it.
             alignment_heads: (block, head) of the attention that ``step`` tells.
 
         Raises:
             KeyError: a tensor of Whisper's decoder is missing.
         """
-        self._layers = Layers(weights, int8=int8)
+        self._layers = Layers(weights, int8=True)
         self._type = memory_type
         self._alignment_heads = alignment_heads
         self.table = self._layers.quantised("decoder/embeddings/weight")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import structlog
@@ -13,7 +10,7 @@ from numpy.typing import NDArray
 
 from scriba.domain.errors import EngineError
 from scriba.engine.ct2_weights import Ct2Weights
-from scriba.engine.openvino.runtime import Runtime
+from scriba.engine.openvino.runtime import Runtime, borrowed, request_pool
 
 log = structlog.get_logger(__name__)
 
@@ -61,13 +58,12 @@ class OpenVinoEncoder:
         lowered = self.precision != "f32"
         model = graph.model()
         compiled = runtime.compile(model, threads=threads, streams=streams, lowered=lowered, int8=int8)
-        # Last in, first out: a request that was never needed takes no memory for activations.
-        self._idle = _pool(compiled, streams)
+        self._idle = request_pool(compiled, streams)
         self._alone = self._idle
         if streams > 1:
             # A second copy of the weights, for half the latency of whoever comes to an idle machine.
             every = runtime.compile(model, threads=threads * streams, streams=1, lowered=lowered, int8=int8)
-            self._alone = _pool(every, 1)
+            self._alone = request_pool(every, 1)
 
     def __call__(
         self, features: NDArray[np.float32], *, alone: bool = False
@@ -93,7 +89,7 @@ class OpenVinoEncoder:
             )
         window = np.ascontiguousarray(features[np.newaxis], dtype=np.float32)
         output = np.empty((1, frames // 2, self.width), self._runtime.half)
-        with _request(self._alone if alone else self._idle) as request:
+        with borrowed(self._alone if alone else self._idle) as request:
             try:
                 request.set_output_tensor(self._runtime.tensor(output))
                 # The input is copied on purpose: shared memory gave wrong numbers with bfloat16.
@@ -102,23 +98,6 @@ class OpenVinoEncoder:
                 log.error("encoder failed", frames=frames, error=str(error))  # noqa: TRY400
                 raise EngineError("The encoder failed.") from error
         return output
-
-
-def _pool(compiled: Any, count: int) -> queue.LifoQueue[Any]:
-    pool: queue.LifoQueue[Any] = queue.LifoQueue()
-    for _ in range(count):
-        pool.put(compiled.create_infer_request())
-    return pool
-
-
-@contextmanager
-def _request(pool: queue.LifoQueue[Any]) -> Iterator[Any]:
-    """An infer request that no other call uses meanwhile."""
-    request = pool.get()
-    try:
-        yield request
-    finally:
-        pool.put(request)
 
 
 def _choose(asked: Precision, *, has_bf16: bool) -> Precision:

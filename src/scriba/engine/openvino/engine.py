@@ -161,12 +161,13 @@ class OpenVinoEngine:
             for (encoded, request), prompt in zip(batch, prompts, strict=True)
         ]
         greedy = [search for search in searches if isinstance(search, Greedy)]
-        drafts = [Draft(request.draft, self._special.first_timestamp) for _, request in batch]
         # Several rows to a window go on from one: there is no reading ahead with them.
-        asked = [draft.next() for draft in drafts] if len(greedy) == len(searches) else [[] for _ in batch]
+        ahead = len(greedy) == len(batch)
+        stamps = self._special.first_timestamp
+        drafts = [Draft(request.draft if ahead else (), stamps) for _, request in batch]
+        asked = [draft.next() for draft in drafts]
         heads, pads = _left_padded([prompt.tokens for prompt in prompts])
-        ahead = padded(asked)
-        tokens = np.concatenate((heads, ahead), axis=1)
+        tokens = np.concatenate((heads, padded(asked)), axis=1)
         last = heads.shape[1] - 1
         start = last + 1 + prompts[0].start - len(prompts[0].tokens)
         witness: Witness | None = None
@@ -174,7 +175,7 @@ class OpenVinoEngine:
         with self._busy as alone, self._decoder.session(outputs, alone=alone) as session:
             logits = session.feed(tokens, [start, *range(last, tokens.shape[1])], pads=pads)
             silent = [float(_softmax(own)[self._tokenizer.no_speech]) for own in logits[:, 0]]
-            if len(greedy) == len(searches):
+            if ahead:
                 if any(request.words for _, request in batch):
                     witness = Witness(session, [encoded.heard for encoded, _ in batch])
                 search_greedily(witness or session, logits[:, 1:], asked, greedy, drafts)
@@ -184,8 +185,8 @@ class OpenVinoEngine:
         for window, ((encoded, request), search) in enumerate(zip(batch, searches, strict=True)):
             best, no_speech = search.best(), silent[window]
             encoded.witnessed = None
-            if witness is not None and request.words and isinstance(search, Greedy):
-                encoded.witnessed = witness.witnessed(window, best.tokens, search.log_probabilities)
+            if witness is not None and request.words:
+                encoded.witnessed = witness.witnessed(window, best.tokens, greedy[window].log_probabilities)
             results.append(
                 decoded_text(
                     self._tokenizer,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import queue
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -94,6 +96,24 @@ class Runtime:
         except RuntimeError as error:
             log.error("graph could not be compiled", graph=graph.get_friendly_name(), error=str(error))  # noqa: TRY400
             raise EngineError("The model could not be compiled for this CPU by OpenVINO.") from error
+
+
+def request_pool(compiled: Any, count: int) -> queue.LifoQueue[Any]:
+    """Infer requests, last in, first out: one that was never needed takes no memory for activations."""
+    pool: queue.LifoQueue[Any] = queue.LifoQueue()
+    for _ in range(count):
+        pool.put(compiled.create_infer_request())
+    return pool
+
+
+@contextmanager
+def borrowed(pool: queue.LifoQueue[Any]) -> Iterator[Any]:
+    """An infer request that no other call uses meanwhile."""
+    request = pool.get()
+    try:
+        yield request
+    finally:
+        pool.put(request)
 
 
 def _import() -> Any:

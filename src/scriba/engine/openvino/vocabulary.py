@@ -22,35 +22,26 @@ _FEWEST_ROWS = 2
 class Vocabulary:
     """One model's table of tokens. Thread-safe; its projections are not."""
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        numbers: NDArray[np.int8],
-        scales: NDArray[np.float32],
-        *,
-        threads: int,
-        streams: int,
-    ) -> None:
+    def __init__(self, runtime: Runtime, numbers: NDArray[np.int8], scales: NDArray[np.float32]) -> None:
         """
         Args:
             numbers: a row for each token, shape ``(tokens, width)``.
             scales: what each is to be multiplied by, shape ``(tokens, 1)``.
-            threads: cores for each projection.
-            streams: projections at once.
+        """
+        self._runtime = runtime
+        hidden = op.parameter([-1, 1, numbers.shape[1]], ov.Type.f32, name="hidden")
+        table = op.multiply(op.convert(op.constant(numbers), "f32"), op.constant(scales))
+        logits = op.result(op.matmul(hidden, table, False, True))
+        self._graph = ov.Model([logits], [hidden], "whisper_vocabulary")
+
+    def projections(self, count: int, *, threads: int) -> list[Projection]:
+        """So many that may be used at once, each on so many cores.
 
         Raises:
             EngineError: OpenVINO does not take the graph.
         """
-        self.size, width = numbers.shape
-        self._runtime = runtime
-        hidden = op.parameter([-1, 1, width], ov.Type.f32, name="hidden")
-        table = op.multiply(op.convert(op.constant(numbers), "f32"), op.constant(scales))
-        logits = op.result(op.matmul(hidden, table, False, True))
-        graph = ov.Model([logits], [hidden], "whisper_vocabulary")
-        self._compiled = runtime.compile(graph, threads=threads, streams=streams, lowered=True, int8=True)
-
-    def projection(self) -> Projection:
-        return Projection(self._runtime, self._compiled.create_infer_request())
+        compiled = self._runtime.compile(self._graph, threads=threads, streams=count, lowered=True, int8=True)
+        return [Projection(self._runtime, compiled.create_infer_request()) for _ in range(count)]
 
 
 class Projection:
