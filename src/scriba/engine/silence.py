@@ -32,11 +32,14 @@ class CachedSilence:
 
     def behind(self, output: Encoding, features: Features) -> Encoding:
         """The encoding of the sound with that of silence behind it, ``features.positions`` in all."""
-        done = output.shape[1]
+        silence = self.tail(output.shape[1], features)
+        return np.concatenate((output, silence), axis=1) if silence is not None else output
+
+    def tail(self, done: int, features: Features) -> Encoding | None:
+        """The silence alone, behind ``done`` positions; None when there is none."""
         if done >= features.positions:
-            return output
-        silence = self._of(features.silence)
-        return np.concatenate((output, silence[:, done : features.positions]), axis=1)
+            return None
+        return self._of(features.silence)[:, done : features.positions]
 
     def _of(self, level: float) -> Encoding:
         tenths = round(10 * min(max(level, _LOWEST), _HIGHEST))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from scriba.domain.errors import EngineError
 from scriba.engine.ct2_weights import Ct2Weights
-from scriba.engine.openvino.runtime import Runtime, borrowed, request_pool
+from scriba.engine.openvino.encoding import Encoding
+from scriba.engine.openvino.runtime import Half, Runtime, borrowed, request_pool
 from scriba.engine.prompts import MAX_TOKENS
 
 if TYPE_CHECKING:  # it needs openvino as soon as it is imported
@@ -21,14 +22,11 @@ if TYPE_CHECKING:  # it needs openvino as soon as it is imported
 
 log = structlog.get_logger(__name__)
 
-Half = NDArray[np.uint16] | NDArray[np.float32]
-"""Numbers as they pass between graphs (``Runtime.half``)."""
-
 _NEVER = np.float32(-np.inf)
 _MOST_PARAMETERS_TWICE = 60_000_000
 """Up to so many each session has weights of its own: a call of a graph with several streams changes threads,
 which costs a step of tiny two fifths of its time. Weights take a byte each."""
-_FIRST_OF_MEMORY = 5
+_FIRST_OF_MEMORY = 6
 """The step graph's inputs before the memory."""
 
 
@@ -79,11 +77,11 @@ class OpenVinoDecoder:
         self._every = request_pool(every, 1)
 
     @contextmanager
-    def session(self, encodings: Sequence[Half], *, alone: bool = False) -> Iterator[DecoderSession]:
+    def session(self, encodings: Sequence[Encoding], *, alone: bool = False) -> Iterator[DecoderSession]:
         """A decoder over these windows, with nothing read yet.
 
         Args:
-            encodings: the encoder's output for each, shape ``(1, positions, width)``, all of one length.
+            encodings: the encoder's output for each.
             alone: nothing else is computed: make their memory on all cores.
 
         Raises:
@@ -91,7 +89,7 @@ class OpenVinoDecoder:
         """
         slot = self._idle.get()
         try:
-            session = DecoderSession(self._runtime, slot, self._shapes, len(encodings), encodings[0].shape[1])
+            session = DecoderSession(self._runtime, slot, self._shapes, encodings)
             with borrowed(self._every) if alone else nullcontext(slot.memory) as memory:
                 session.remember(memory, encodings)
             yield session
@@ -125,8 +123,13 @@ class DecoderSession:
     """
 
     def __init__(
-        self, runtime: Runtime, slot: _Slot, shapes: tuple[int, int, int], windows: int, positions: int
+        self,
+        runtime: Runtime,
+        slot: _Slot,
+        shapes: tuple[int, int, int],
+        encodings: Sequence[Encoding],
     ) -> None:
+        windows, positions = len(encodings), max(own.positions for own in encodings)
         self._runtime = runtime
         self._request = slot.step
         self._project = slot.projection
@@ -140,13 +143,22 @@ class DecoderSession:
             room[place * each : (place + 1) * each].reshape(windows, heads, positions, size)
             for place in range(2 * blocks)
         ]
+        self._weight = np.full((windows, 1, 1, positions), _NEVER)
+        """What each position of the memory has more of attention than one."""
+        for window, encoded in enumerate(encodings):
+            self._weight[window, 0, 0, : encoded.positions] = encoded.weight
         self._request.reset_state()
         self._attach()
 
-    def remember(self, request: Any, encodings: Sequence[Half]) -> None:
+    def remember(self, request: Any, encodings: Sequence[Encoding]) -> None:
         """Make the memory of the windows: before anything is read."""
+        positions = self._weight.shape[3]
         for window, encoded in enumerate(encodings):
-            request.set_input_tensor(self._runtime.tensor(encoded))
+            output = encoded.output
+            if encoded.positions < positions:
+                output = np.zeros((1, positions, output.shape[2]), output.dtype)
+                output[:, : encoded.positions] = encoded.output
+            request.set_input_tensor(self._runtime.tensor(output))
             for place, part in enumerate(self._memory):
                 request.set_output_tensor(place, self._runtime.tensor(part[window : window + 1]))
             request.infer(share_outputs=True)
@@ -188,7 +200,9 @@ class DecoderSession:
             if place != window:
                 for part in self._memory:
                     part[place] = part[window]
+                self._weight[place] = self._weight[window]
         self._memory = [part[: len(windows)] for part in self._memory]
+        self._weight = self._weight[: len(windows)]
         self._hidden = self._hidden[list(windows)]
         self._attach()
 
@@ -203,6 +217,7 @@ class DecoderSession:
         self._hide(self._length - read, np.arange(read) >= np.asarray(counts)[:, np.newaxis])
 
     def _attach(self) -> None:
+        self._request.set_input_tensor(_FIRST_OF_MEMORY - 1, self._runtime.tensor(self._weight))
         for place, part in enumerate(self._memory):
             self._request.set_input_tensor(_FIRST_OF_MEMORY + place, self._runtime.tensor(part))
 

@@ -76,7 +76,8 @@ class DecoderGraph:
 
         tokens and their positions, int64 ``(rows, length)``; for each row the row of the last call it goes on
         from, int32; what is added to self-attention, float32 ``(rows or 1, 1, length, all tokens so far)``;
-        the places of the tokens whose hidden states are wanted, int64; the memory. There are as many rows, or
+        the places of the tokens whose hidden states are wanted, int64; what is added to attention to the memory,
+        float32 ``(windows, 1, 1, positions)``; the memory. There are as many rows, or
         lengths, to a window as the quotient says.
 
         Outputs: hidden states ``(rows, places, width)``, for ``vocabulary``; attention of the alignment heads
@@ -90,6 +91,7 @@ class DecoderGraph:
         parents = op.parameter([-1], ov.Type.i32, name="parents")
         mask = op.parameter([-1, 1, -1, -1], ov.Type.f32, name="mask")
         places = op.parameter([-1], integer, name="places")
+        weight = op.parameter([-1, 1, 1, -1], ov.Type.f32, name="weight")
         memory = [
             op.parameter([-1, self.heads, -1, self.size], getattr(ov.Type, self._type))
             for _ in range(2 * self.blocks)
@@ -105,14 +107,14 @@ class DecoderGraph:
             sinks += kept
             x = op.add(x, hidden)
             hidden = layers.norm(x, f"{name}/attention/layer_norm")
-            hidden, weights = self._attend_to_memory(hidden, block, *memory[2 * block : 2 * block + 2])
+            hidden, weights = self._attend_to_memory(hidden, block, weight, *memory[2 * block : 2 * block + 2])
             attention += self._told(weights, block)
             x = op.add(x, hidden)
             hidden = layers.linear(layers.norm(x, f"{name}/ffn/layer_norm"), f"{name}/ffn/linear_0")
             x = op.add(x, layers.linear(op.gelu(hidden, "erf"), f"{name}/ffn/linear_1"))
         wanted = op.gather(layers.norm(x, "decoder/layer_norm"), places, op.constant(1))
         results = [op.result(wanted), op.result(op.concat(attention, 1))]
-        inputs = [tokens, positions, parents, mask, places, *memory]
+        inputs = [tokens, positions, parents, mask, places, weight, *memory]
         return ov.Model(results, sinks, inputs, "whisper_decoder")
 
     def _embed(self, tokens: Node) -> Node:
@@ -141,7 +143,9 @@ class DecoderGraph:
         context = op.scaled_dot_product_attention(queries, *grown, mask)
         return self._layers.linear(join_heads(context, self.width), f"{name}/linear_1"), sinks
 
-    def _attend_to_memory(self, x: Node, block: int, keys: Node, values: Node) -> tuple[Node, Node]:
+    def _attend_to_memory(
+        self, x: Node, block: int, weight: Node, keys: Node, values: Node
+    ) -> tuple[Node, Node]:
         """Plain products, not the attention operation, which turns the keys over in every step."""
         name = f"decoder/layer_{block}/attention"
         shape = op.shape_of(x)
@@ -150,7 +154,7 @@ class DecoderGraph:
         queries = op.reshape(self._layers.linear(x, f"{name}/linear_0"), grouped, False)
         queries = op.transpose(queries, integers(0, 2, 1, 3))
         scores = op.matmul(self._wide(keys), queries, False, True)
-        weights = op.softmax(op.transpose(scores, integers(0, 1, 3, 2)), 3)
+        weights = op.softmax(op.add(op.transpose(scores, integers(0, 1, 3, 2)), weight), 3)
         context = op.transpose(op.matmul(weights, self._wide(values), False, False), integers(0, 2, 1, 3))
         return self._layers.linear(op.reshape(context, shape, False), f"{name}/linear_2"), weights
 

@@ -21,8 +21,9 @@ from scriba.engine.context import ContextPolicy, most_tokens
 from scriba.engine.ct2_weights import Ct2Weights
 from scriba.engine.features import window_features
 from scriba.engine.layout import Layout
-from scriba.engine.openvino.decoder import Half, OpenVinoDecoder
+from scriba.engine.openvino.decoder import OpenVinoDecoder
 from scriba.engine.openvino.encoder import OpenVinoEncoder
+from scriba.engine.openvino.encoding import Encoding
 from scriba.engine.openvino.runtime import Runtime
 from scriba.engine.openvino.witness import Witness, Witnessed
 from scriba.engine.phrases import decoded_text
@@ -46,15 +47,17 @@ from scriba.engine.tokenizer import TIME_PRECISION, WhisperTokenizer
 
 _BATCH_WINDOWS, _BATCH_BYTES = 8, 160_000_000
 """The memory of a window of tiny takes 9 MB, of base 18, of small 55, of large-v3 246; its beams share it."""
+_LIKE = 250
+"""Windows of a batch are filled up to the longest encoding: these are not much shorter."""
 _ALIGN_AT_ONCE = 32
 """Tokens read at once for word times: the logits of all of them together would be tens of megabytes."""
 
 
 @dataclass(slots=True)
 class _Encoded:
-    """The encoder's output of one window, shape ``(1, positions, width)``."""
+    """One window, encoded."""
 
-    output: Half
+    encoding: Encoding
     seconds: float
     heard: int
     """Positions of the output that stand for sound."""
@@ -135,14 +138,15 @@ class OpenVinoEngine:
     def encode(self, audio: Audio, *, full: bool = False, short: bool = False) -> _Encoded:
         features = window_features(audio, self._encoder.mel_bins, self._context, full=full, short=short)
         with self._busy as alone:
-            output = self._silence.behind(self._encoder(features.log_mel, alone=alone), features)
-        return _Encoded(output, features.seconds, features.heard, features.full)
+            sound = self._encoder(features.log_mel, alone=alone)
+            silence = self._silence.tail(sound.shape[1], features)
+        return _Encoded(Encoding.of(sound, silence), features.seconds, features.heard, features.full)
 
     def detect_language(self, encoded: _Encoded) -> LanguageGuess:
         tokenizer = self._tokenizer
         if not tokenizer.multilingual:
             return LanguageGuess((("en", 1.0),))
-        with self._decoder.session([encoded.output]) as session:
+        with self._decoder.session([encoded.encoding]) as session:
             logits = session.feed(np.array([[tokenizer.start_of_transcript]]))[0, 0]
         codes = sorted(tokenizer.language_tokens)
         chances = _softmax(logits[[tokenizer.language_tokens[code] for code in codes]])
@@ -152,7 +156,8 @@ class OpenVinoEngine:
     def batch_key(self, encoded: _Encoded, request: DecodeRequest) -> Hashable:
         # What comes before the start of the transcript may differ in length, what follows it may not.
         prompt = prompt_for(self._tokenizer, request)
-        return (encoded.output.shape[1], len(prompt.tokens) - prompt.start, request.rows)
+        length = -(-encoded.encoding.positions // _LIKE)
+        return (length, len(prompt.tokens) - prompt.start, request.rows)
 
     def decode(self, batch: Sequence[tuple[_Encoded, DecodeRequest]]) -> list[Decoded]:
         prompts = [prompt_for(self._tokenizer, request) for _, request in batch]
@@ -171,8 +176,8 @@ class OpenVinoEngine:
         last = heads.shape[1] - 1
         start = last + 1 + prompts[0].start - len(prompts[0].tokens)
         witness: Witness | None = None
-        outputs = [encoded.output for encoded, _ in batch]
-        with self._busy as alone, self._decoder.session(outputs, alone=alone) as session:
+        encodings = [encoded.encoding for encoded, _ in batch]
+        with self._busy as alone, self._decoder.session(encodings, alone=alone) as session:
             logits = session.feed(tokens, [start, *range(last, tokens.shape[1])], pads=pads)
             silent = [float(_softmax(own)[self._tokenizer.no_speech]) for own in logits[:, 0]]
             if ahead:
@@ -227,7 +232,7 @@ class OpenVinoEngine:
         tokens = np.array([*start, *text, self._tokenizer.end_of_text], dtype=np.int64)
         told: list[NDArray[np.float32]] = []
         chances: list[float] = []
-        with self._decoder.session([encoded.output]) as session:
+        with self._decoder.session([encoded.encoding]) as session:
             for begin in range(0, len(tokens), _ALIGN_AT_ONCE):
                 part = tokens[begin : begin + _ALIGN_AT_ONCE]
                 logits = session.feed(part[np.newaxis], range(len(part)))[0]

@@ -19,6 +19,9 @@ from scriba.domain.errors import EngineError
 
 log = structlog.get_logger(__name__)
 
+Half = NDArray[np.uint16] | NDArray[np.float32]
+"""Numbers as they pass between graphs (``Runtime.half``)."""
+
 _GROUP = 128
 """Activations that share a scale in int8: fewer are more exact and slower."""
 _KERNELS = {"CPU_RUNTIME_CACHE_CAPACITY": 16}
