@@ -107,7 +107,9 @@ class DecoderGraph:
             sinks += kept
             x = op.add(x, hidden)
             hidden = layers.norm(x, f"{name}/attention/layer_norm")
-            hidden, weights = self._attend_to_memory(hidden, block, weight, *memory[2 * block : 2 * block + 2])
+            hidden, weights = self._attend_to_memory(
+                hidden, block, weight, *memory[2 * block : 2 * block + 2]
+            )
             attention += self._told(weights, block)
             x = op.add(x, hidden)
             hidden = layers.linear(layers.norm(x, f"{name}/ffn/layer_norm"), f"{name}/ffn/linear_0")

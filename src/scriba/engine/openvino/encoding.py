@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ class Encoding:
 
     @property
     def positions(self) -> int:
-        return self.output.shape[1]
+        return len(self.weight)
 
     @classmethod
     def of(cls, sound: Half, silence: Half | None) -> Encoding:
@@ -37,22 +38,21 @@ class Encoding:
         starts = np.arange(0, silence.shape[1], POOL)
         counts = np.minimum(POOL, silence.shape[1] - starts)
         means = np.add.reduceat(_widened(silence[0]), starts, axis=0) / counts[:, np.newaxis]
-        output = np.concatenate((sound, _narrowed(means, sound.dtype)[np.newaxis]), axis=1)
+        pooled: Any = _narrowed(means) if sound.dtype == np.uint16 else means.astype(np.float32)
+        output = np.concatenate((sound, pooled[np.newaxis]), axis=1)
         weight = np.zeros(output.shape[1], np.float32)
         weight[sound.shape[1] :] = np.log(counts)
         return cls(output, weight)
 
 
-def _widened(numbers: Half) -> NDArray[np.float32]:
+def _widened(numbers: NDArray[Any]) -> NDArray[np.float32]:
     """As float32; two-byte numbers are bfloat16, the upper half of one."""
     if numbers.dtype == np.float32:
         return numbers
     return (numbers.astype(np.uint32) << 16).view(np.float32)
 
 
-def _narrowed(numbers: NDArray[np.float32], kind: np.dtype) -> Half:
-    if kind == np.float32:
-        return numbers.astype(np.float32)
+def _narrowed(numbers: NDArray[Any]) -> NDArray[np.uint16]:
+    """As bfloat16: the nearest, of two as near the even one."""
     bits = np.ascontiguousarray(numbers, np.float32).view(np.uint32)
-    # To the nearest, of two as near the even one.
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
+import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +51,8 @@ _BATCH_WINDOWS, _BATCH_BYTES = 8, 160_000_000
 """The memory of a window of tiny takes 9 MB, of base 18, of small 55, of large-v3 246; its beams share it."""
 _LIKE = 250
 """Windows of a batch are filled up to the longest encoding: these are not much shorter."""
+_ALONE_SECONDS = 0.5
+"""Without company for so long, a call has the machine to itself."""
 _ALIGN_AT_ONCE = 32
 """Tokens read at once for word times: the logits of all of them together would be tens of megabytes."""
 
@@ -288,16 +292,23 @@ class OpenVinoEngine:
 
 
 class _Busy:
-    """How many calls are computing; entering tells whether there are no others."""
+    """How many calls are computing; entering tells whether there are no others, and were none of late.
+
+    Where several come and go, one that finds itself alone for a moment and takes all cores is soon in the way.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._count = 0
+        self._shared = -math.inf
 
     def __enter__(self) -> bool:
         with self._lock:
             self._count += 1
-            return self._count == 1
+            now = time.monotonic()
+            if self._count > 1:
+                self._shared = now
+            return now - self._shared > _ALONE_SECONDS
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
