@@ -76,9 +76,9 @@ class DecoderGraph:
 
         tokens and their positions, int64 ``(rows, length)``; for each row the row of the last call it goes on
         from, int32; what is added to self-attention, float32 ``(rows or 1, 1, length, all tokens so far)``;
-        the places of the tokens whose hidden states are wanted, int64; what is added to attention to the memory,
-        float32 ``(windows, 1, 1, positions)``; the memory. There are as many rows, or
-        lengths, to a window as the quotient says.
+        the places of the tokens whose hidden states are wanted, int64; what is added to attention to the
+        memory, float32 ``(windows, 1, 1, positions)``; the memory. There are as many rows, or lengths, to a
+        window as the quotient says.
 
         Outputs: hidden states ``(rows, places, width)``, for ``vocabulary``; attention of the alignment heads
         ``(windows, alignment heads, rows * length / windows, positions)``. State: keys and values of the

@@ -1,4 +1,4 @@
-"""What the decoder attends to of a window: the encoder's output, the silence behind the sound put together."""
+"""What the decoder attends to of a window: the encoder's output, cached silence behind it put together."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ POOL = 16
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """``output`` has the shape ``(1, positions, width)``; ``weight``, shape ``(positions,)``, is the logarithm
-    of how many positions each stands for."""
+    """``output`` has the shape ``(1, positions, width)``; ``weight``, shape ``(positions,)``, is the
+    logarithm of how many positions each stands for."""
 
     output: Half
     weight: NDArray[np.float32]

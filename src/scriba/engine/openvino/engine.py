@@ -294,7 +294,8 @@ class OpenVinoEngine:
 class _Busy:
     """How many calls are computing; entering tells whether there are no others, and were none of late.
 
-    Where several come and go, one that finds itself alone for a moment and takes all cores is soon in the way.
+    Where several come and go, one that finds itself alone for a moment and takes all cores is soon in the
+    way.
     """
 
     def __init__(self) -> None:
