@@ -28,17 +28,20 @@ class SettlePolicy:
     """When a word may be settled. All times are seconds of audio (docs/live.md has the measurements).
 
     ``first`` after speech begins, and then every ``step``, what is not settled is heard again. A word is
-    settled when it ends ``clear`` before the edge of the audio and has at least ``sure`` probability, or ends
-    ``agreed_clear`` before it and the hearing before said the same there. After ``patience`` a word is
-    settled however unsure it is.
+    settled when it ends ``clear`` before the edge of the audio and has at least ``sure`` probability. Where
+    the hearing before said the same, it is enough to end ``agreed_clear`` before the edge with a probability
+    of ``agreed_sure``, or ``agreed_far`` before it. After ``patience`` a word is settled however unsure it
+    is.
     """
 
     first: float = 0.3
     step: float = 0.4
-    clear: float = 0.8
-    sure: float = 0.5
-    agreed_clear: float = 0.3
-    patience: float = 1.5
+    clear: float = 1.2
+    sure: float = 0.9
+    agreed_clear: float = 0.4
+    agreed_sure: float = 0.8
+    agreed_far: float = 1.0
+    patience: float = 1.8
 
     def at(self, stretch: float) -> SettlePolicy:
         """The same when hearings are ``stretch`` steps apart: what is waited longer for a hearing is waited
@@ -46,8 +49,9 @@ class SettlePolicy:
         longer = (stretch - 1) * self.step
         if not longer:
             return self
-        clear = max(min(self.clear, _LEAST_CLEAR), self.clear - longer / 2)
-        return replace(self, clear=clear, patience=max(clear, self.patience - longer))
+        own = _SOONER if self.agreed_sure else self
+        clear = max(min(own.clear, _LEAST_CLEAR), own.clear - longer / 2)
+        return replace(own, clear=clear, patience=max(clear, own.patience - longer))
 
     @classmethod
     def for_delay(cls, delay: Delay) -> SettlePolicy:
@@ -56,12 +60,18 @@ class SettlePolicy:
         return _BY_DELAY[delay]
 
 
+_SOONER = SettlePolicy(clear=0.8, sure=0.5, agreed_clear=0.3, agreed_sure=0.0, patience=1.5)
+"""With less evidence, where hearings are rare anyway."""
 _BY_DELAY = {
-    Delay.MINIMAL: SettlePolicy(step=0.3, clear=0.6, sure=0.6, agreed_clear=0.2, patience=1.4),
+    Delay.MINIMAL: SettlePolicy(
+        step=0.3, clear=0.6, sure=0.6, agreed_clear=0.2, agreed_sure=0.0, patience=1.4
+    ),
     Delay.LOW: SettlePolicy(),
-    Delay.MEDIUM: SettlePolicy(step=0.7, clear=1.2, sure=0.6, agreed_clear=0.7, patience=2.5),
-    Delay.HIGH: SettlePolicy(step=1.0, clear=1.6, sure=0.6, agreed_clear=0.8, patience=4.0),
-    Delay.XHIGH: SettlePolicy(step=1.5, clear=2.4, sure=0.6, agreed_clear=1.2, patience=6.0),
+    Delay.MEDIUM: SettlePolicy(
+        step=0.7, clear=1.2, sure=0.6, agreed_clear=0.7, agreed_sure=0.0, patience=2.5
+    ),
+    Delay.HIGH: SettlePolicy(step=1.0, clear=1.6, sure=0.6, agreed_clear=0.8, agreed_sure=0.0, patience=4.0),
+    Delay.XHIGH: SettlePolicy(step=1.5, clear=2.4, sure=0.6, agreed_clear=1.2, agreed_sure=0.0, patience=6.0),
 }
 
 

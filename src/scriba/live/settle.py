@@ -1,9 +1,10 @@
 """Which words of a hearing may be settled: by evidence, since a settled word never changes.
 
 Three kinds of evidence count. Alignment: the word ends well before the edge of the audio, and the model is
-sure of it. Agreement: the hearing before, over less audio, said the same there. A pause: nothing follows that
-could change it. Agreement alone is not enough, since a loop agrees with itself: a repetition, words without
-any time of their own, and text faster than speech are never settled before the utterance ends.
+sure of it. Agreement: the hearing before, over less audio, said the same there; words that the model doubts
+need more room, since it often makes the same mistake twice. A pause: nothing follows that could change it.
+Agreement alone is not enough, since a loop agrees with itself: a repetition, words without any time of their
+own, and text faster than speech are never settled before the utterance ends.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def settled_count(
         room = hearing.seconds - word.end
         evidence = (
             (room >= policy.clear and word.probability >= policy.sure)
-            or (agreeing and room >= policy.agreed_clear)
+            or (agreeing and room >= policy.agreed_clear and word.probability >= policy.agreed_sure)
+            or (agreeing and room >= max(policy.agreed_clear, policy.agreed_far))
             or room >= policy.patience
         )
         timeless = word.end - word.start < _NO_TIME
