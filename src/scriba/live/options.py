@@ -43,6 +43,10 @@ class SettlePolicy:
     agreed_far: float = 1.0
     patience: float = 1.8
 
+    def agreed_room(self, probability: float) -> float:
+        """How long before the edge a word of this probability has to end that two hearings agree on."""
+        return max(self.agreed_clear, 0.0 if probability >= self.agreed_sure else self.agreed_far)
+
     def at(self, stretch: float) -> SettlePolicy:
         """The same when hearings are ``stretch`` steps apart: what is waited longer for a hearing is waited
         less for evidence, down to a bound."""

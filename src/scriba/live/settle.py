@@ -46,8 +46,7 @@ def settled_count(
         room = hearing.seconds - word.end
         evidence = (
             (room >= policy.clear and word.probability >= policy.sure)
-            or (agreeing and room >= policy.agreed_clear and word.probability >= policy.agreed_sure)
-            or (agreeing and room >= max(policy.agreed_clear, policy.agreed_far))
+            or (agreeing and room >= policy.agreed_room(word.probability))
             or room >= policy.patience
         )
         timeless = word.end - word.start < _NO_TIME
