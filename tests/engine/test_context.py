@@ -80,6 +80,7 @@ def test_the_tiny_models_encode_two_seconds_of_silence_at_least_and_the_others_a
     tiny = ContextPolicy.for_model("tiny.en")
     assert [tiny.encoded_frames(seconds) for seconds in (3.0, 3.1, 22.0, 29.0)] == [500, 600, 2400, 3000]
     assert tiny.is_full(28.5)
+    assert tiny.is_full(22.1)
     assert not tiny.is_full(22.0)
     assert ContextPolicy.for_model("base").encoded_frames(3.0) == 3000
 

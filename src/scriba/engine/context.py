@@ -35,6 +35,9 @@ STEP_SECONDS = 5.0
 sound get 10 s, 7 s get 15, 12 s get 20, 17 s get 25, and more gets all 30."""
 SEAM_SECONDS = 2.0
 """Least silence encoded with the speech where cached silence follows."""
+_SEAM_UP_TO_SECONDS = 22.0
+"""Longest sound behind which silence is cached. Of longer ones little would be spared, and one in four stopped
+early and was encoded and decoded all over: with all 30 s it is gone on from where it stopped."""
 _SEAM_STEP = 1.0
 """What is encoded is a multiple of this: an encoder is prepared for each length it meets."""
 
@@ -102,7 +105,7 @@ class ContextPolicy:
     def encoded_frames(self, seconds: float) -> int:
         """How many of ``frames_for`` are encoded; behind them comes cached silence."""
         frames = self.frames_for(seconds)
-        if self.seam is None or self.mode is ContextMode.FULL:
+        if self.seam is None or self.mode is ContextMode.FULL or seconds > _SEAM_UP_TO_SECONDS:
             return frames
         wanted = math.ceil((seconds + self.seam) / _SEAM_STEP - 1e-6) * _SEAM_STEP
         return min(frames, _whole_positions(wanted))
