@@ -36,6 +36,7 @@ class Arguments:
     others: Mapping[str, Path] = field(default_factory=dict)
     hours: float = 10.0
     minutes: float = 30.0
+    peers: Path | None = None
 
 
 def parse(
@@ -75,6 +76,9 @@ def parse(
     parser.add_argument(
         "--minutes", type=_size, metavar="M", help=f"the long recording's length; {minutes:g} else"
     )
+    parser.add_argument(
+        "--peers", type=Path, metavar="PYTHON", help="live only: the interpreter that has other live servers"
+    )
     told = parser.parse_args(arguments)
     quick: bool = told.quick
     models = tuple(told.model or (MODELS[:1] if quick else MODELS))
@@ -90,6 +94,7 @@ def parse(
         others=dict(told.others),
         hours=told.hours or (hours / 100 if quick else hours),
         minutes=told.minutes or (min(minutes, 1.0) if quick else minutes),
+        peers=told.peers,
     )
 
 

@@ -1,11 +1,12 @@
 """Live streams at the speed of time, through real sockets: how late words are settled, and how well.
 
-    python -m benchmarks.live [--model NAME]... [--quick] [--minutes M]
+    python -m benchmarks.live [--model NAME]... [--quick] [--minutes M] [--peers PYTHON]
 
 ``M`` minutes of joined speech a stream (two of them else); the number of streams goes up until the 95th
 percentile of the lag passes 2 s. Lag is the moment at which a settled word arrives less that at which its
 last sample was sent. The offline error is that of the same server for the same recording as a file. Then the
-same for whisper_streaming's policy with the same weights (``benchmarks.local_agreement``).
+same for whisper_streaming's policy with the same weights (``benchmarks.local_agreement``), and for other
+servers (``benchmarks.live_peers``) if an interpreter is named that has them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ import psutil
 from websockets.asyncio.client import connect
 
 from benchmarks.arguments import Arguments, parse, run
+from benchmarks.live_heard import Heard
+from benchmarks.live_peers import PEERS, PeerServer, TimedWord
 from benchmarks.local_agreement import load_model
 from benchmarks.local_agreement import run_streams as run_local_agreement
 from benchmarks.recordings import Samples, Speech, join, long_readings, write_wav
@@ -37,6 +40,7 @@ from benchmarks.scores import score_english
 from benchmarks.server import Server
 from benchmarks.tables import Column, Section
 from benchmarks.weights import find_weights
+from scriba.bench.scoring import normalise_text
 
 COUNTS = (1, 4, 8, 16, 24, 32)
 _QUICK_COUNTS = (1, 4)
@@ -57,22 +61,6 @@ _COLUMNS = (
     Column("memory", "memory MB", "count"),
     Column("refused", "refused", "count"),
 )
-
-
-@dataclass
-class Heard:
-    """What one stream got, with the seconds after which it came."""
-
-    lags: list[float] = field(default_factory=list)
-    firsts: list[float] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    shown: int = 0
-    changed: int = 0
-    refused: bool = False
-
-    @property
-    def text(self) -> str:
-        return "".join(self.words).strip()
 
 
 async def listen(url: str, samples: Samples, delay: float) -> Heard:
@@ -138,9 +126,18 @@ async def run_streams(url: str, speeches: Sequence[Speech], count: int) -> list[
     )
 
 
-def offline(server: Server, speeches: Sequence[Speech]) -> float:
-    """Word error rate of the same recordings as files."""
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """The same server's text of the same recordings as files."""
+
+    wer: float
+    words: list[list[TimedWord]]
+
+
+def offline(server: Server, speeches: Sequence[Speech]) -> Offline:
+    """Word error rate and words of the same recordings as files."""
     pairs: list[tuple[str | None, str]] = []
+    words: list[list[TimedWord]] = []
     with tempfile.TemporaryDirectory(prefix="scriba-bench-") as folder:
         for index, speech in enumerate(speeches):
             path = write_wav(Path(folder) / f"{index}.wav", speech.samples)
@@ -148,14 +145,27 @@ def offline(server: Server, speeches: Sequence[Speech]) -> float:
                 reply = httpx.post(
                     f"{server.url}/v1/audio/transcriptions",
                     files={"file": file},
-                    data={"model": "whisper-1", "language": "en"},
+                    data={
+                        "model": "whisper-1",
+                        "language": "en",
+                        "response_format": "verbose_json",
+                        "timestamp_granularities[]": "word",
+                    },
                     timeout=600,
                 )
             reply.raise_for_status()
-            pairs.append((speech.text, reply.json()["text"]))
+            told = reply.json()
+            pairs.append((speech.text, told["text"]))
+            words.append(
+                [
+                    TimedWord(part, word["end"])
+                    for word in told["words"]
+                    for part in normalise_text(word["word"], "en").split()
+                ]
+            )
     score = score_english(pairs)
     assert score is not None
-    return score.wer
+    return Offline(score.wer, words)
 
 
 def joined(parts: Sequence[Speech], seconds: float) -> Speech:
@@ -180,13 +190,15 @@ def measure(arguments: Arguments) -> Section:
             for count in _QUICK_COUNTS if arguments.quick else COUNTS:
                 say(f"{model}: {count} streams")
                 heard = asyncio.run(run_streams(server.url, speeches, count))
-                row = _row(model, count, heard, speeches, base)
+                row = _row(model, count, heard, speeches, base.wer)
                 row["memory"] = process.memory_info().rss / 1e6
                 section.rows.append(row)
                 say(json.dumps(row))
                 if row["p95"] > _TOO_LATE:
                     break
-        _measure_baseline(section, model, speeches, base, arguments)
+        _measure_baseline(section, model, speeches, base.wer, arguments)
+        if arguments.peers is not None:
+            _measure_peers(section, model, speeches, base, arguments, arguments.peers)
     section.notes += [
         "Lag: arrival of a settled word less the moment its last sample was sent, by the word's own end.",
         "Changed: words of a partial that stood otherwise in the next, of all that were shown.",
@@ -213,6 +225,29 @@ def _measure_baseline(
         say(json.dumps(row))
         if row["p95"] > _TOO_LATE:
             return
+
+
+def _measure_peers(
+    section: Section,
+    model: str,
+    speeches: Sequence[Speech],
+    base: Offline,
+    arguments: Arguments,
+    python: Path,
+) -> None:
+    """Other servers with the same weights, until they are too late, but one step further than one stream."""
+    for peer in PEERS:
+        with PeerServer(peer, python, find_weights(model)) as server:
+            for count in _QUICK_COUNTS if arguments.quick else COUNTS:
+                say(f"{model}, {peer.name}: {count} streams")
+                heard = server.run_streams(speeches, base.words[0], count)
+                row = _row(f"{model}, {peer.name}", count, heard, speeches, base.wer)
+                row["memory"] = server.memory
+                del row["first"], row["changed"]  # not asked of them
+                section.rows.append(row)
+                say(json.dumps(row))
+                if row["p95"] > _TOO_LATE and count > 1:
+                    break
 
 
 def _row(

@@ -167,7 +167,7 @@ def main(arguments: list[str]) -> int:
     for model in told.model or MODELS:
         weights = find_weights(model)
         with Server(weights) as server:
-            base = offline(server, [speech])
+            base = offline(server, [speech]).wer
         say(f"{model}: offline {100 * base:.2f} %, {speech.seconds:.0f} s of {speech.name}")
         engine = load_engine(weights.folder, model=weights.name, translates=True)
         for name in told.only or names:

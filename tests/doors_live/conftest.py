@@ -75,20 +75,18 @@ def server(
     **values: Any,
 ) -> Iterator[Serving]:
     scheduler = Scheduler(2)
+    real = None if isinstance(engine, ByHeart) else RecordingTranscriber(Engines(engine), scheduler)
     live = LiveService(
         Engines(engine),
         scheduler,
         folder / "live",
         limits or LiveLimits(sync_seconds=0.0),
         voices=voices,
+        transcriber=real,
     )
-
-    def transcriber() -> Any:
-        return RecordingTranscriber(Engines(engine), scheduler)
-
     services = Services(
         settings=settings(folder, **values),
-        transcriber=FakeTranscriber() if isinstance(engine, ByHeart) else transcriber(),
+        transcriber=real or FakeTranscriber(),
         models=FakeModels(),
         warm=lambda _: "base",
         live=live,

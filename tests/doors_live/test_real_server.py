@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -171,6 +173,34 @@ def test_what_is_no_speech_has_no_words_and_no_cost(serve_sound: Serve, kind: st
 
     assert words(events) == []
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("kind", ["samples", "container"])
+def test_a_session_heard_once_more_is_what_the_recording_would_be(
+    serve_sound: Serve, two_cities: Path, tmp_path: Path, speech: NDArray[np.float32], kind: str
+) -> None:
+    url = serve_sound().url
+    data = pcm(speech)
+    start: dict[str, Any] = {"type": "start", "refine": True}
+    name = "speech.wav"
+    if kind == "container":
+        name = "speech.webm"
+        _write_webm(two_cities, tmp_path / name, 12.0)
+        data = (tmp_path / name).read_bytes()
+        start["audio"] = {"encoding": "container"}
+    else:
+        with wave.open(str(tmp_path / name), "wb") as file:
+            file.setparams((1, 2, 16_000, 0, "NONE", ""))
+            file.writeframes(data)
+    id_, events = talk(url.replace("http", "ws") + "/v1/live", data, start)
+    with (tmp_path / name).open("rb") as recorded:
+        told = httpx.post(f"{url}/v1/audio/transcriptions", files={"file": recorded}, timeout=60).json()
+    fetched = httpx.get(f"{url}/v1/live/{id_}", params={"format": "verbose_json"}).json()
+
+    assert [event["type"] for event in events if "seq" in event][-2:] == ["refined", "finished"]
+    assert events[-2]["text"] == told["text"] == fetched["text"]
+    assert "foolishness" in told["text"]
+    assert fetched["segments"]
 
 
 def test_settled_text_is_right_and_in_time(serve_sound: Serve, speech: NDArray[np.float32]) -> None:

@@ -36,8 +36,8 @@ sound get 10 s, 7 s get 15, 12 s get 20, 17 s get 25, and more gets all 30."""
 SEAM_SECONDS = 2.0
 """Least silence encoded with the speech where cached silence follows."""
 _SEAM_UP_TO_SECONDS = 22.0
-"""Longest sound behind which silence is cached. Of longer ones little would be spared, and one in four stopped
-early and was encoded and decoded all over: with all 30 s it is gone on from where it stopped."""
+"""Longest sound behind which silence is cached. Of longer ones little would be spared, and one in four
+stopped early and was encoded and decoded all over: with all 30 s it is gone on from where it stopped."""
 _SEAM_STEP = 1.0
 """What is encoded is a multiple of this: an encoder is prepared for each length it meets."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scriba.domain.speakers import SpeakerTurn
-from scriba.domain.transcript import Segment, Suppressed, Word
+from scriba.domain.transcript import Segment, Suppressed, Word, join_segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,21 @@ class SpeakersFound:
     turns: tuple[SpeakerTurn, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """The whole session heard once more as a recording: its transcript from then on, whatever was settled."""
+
+    segments: tuple[Segment, ...]
+    suppressed: tuple[Suppressed, ...]
+    language: str | None
+    probability: float
+
+    @property
+    def text(self) -> str:
+        """As ``Transcript.text``."""
+        return join_segments(self.segments)
+
+
 LiveEvent = (
     SpeechStarted
     | SpeechPaused
@@ -94,6 +109,7 @@ LiveEvent = (
     | Withheld
     | Lag
     | SpeakersFound
+    | Refined
 )
 DURABLE = (
     SpeechStarted,
@@ -104,5 +120,6 @@ DURABLE = (
     LanguageHeard,
     Withheld,
     SpeakersFound,
+    Refined,
 )
 """Events that are numbered, kept, and sent again to a client that missed them."""

@@ -12,6 +12,7 @@ from scriba.live.events import (
     Flushed,
     LanguageHeard,
     LiveEvent,
+    Refined,
     SegmentFinal,
     Settled,
     SpeakersFound,
@@ -81,9 +82,14 @@ def _event(record: Mapping[str, Any]) -> SessionEvent:
         case "LanguageHeard":
             return LanguageHeard(record["language"], record["probability"])
         case "Withheld":
-            own = record["suppressed"]
-            reason = SuppressionReason(own["reason"])
-            return Withheld(Suppressed(own["start"], own["end"], own["text"], reason))
+            return Withheld(_suppressed(record["suppressed"]))
+        case "Refined":
+            return Refined(
+                tuple(_segment(own) for own in record["segments"]),
+                tuple(_suppressed(own) for own in record["suppressed"]),
+                record["language"],
+                record["probability"],
+            )
         case "SpeakersFound":
             return SpeakersFound(tuple(SpeakerTurn(**own) for own in record["turns"]))
         case "Finished":
@@ -98,6 +104,10 @@ def words_of(records: list[dict[str, Any]]) -> tuple[Word, ...]:
     return tuple(
         Word(own["start"], own["end"], own["text"], own["probability"], own.get("speaker")) for own in records
     )
+
+
+def _suppressed(record: dict[str, Any]) -> Suppressed:
+    return Suppressed(record["start"], record["end"], record["text"], SuppressionReason(record["reason"]))
 
 
 def _segment(record: dict[str, Any]) -> Segment:

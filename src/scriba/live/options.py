@@ -125,3 +125,5 @@ class LiveOptions:
     guards: bool = True
     speakers: SpeakerOptions | None = None
     """Tell who speaks; a number and its bounds count, known speakers and channels do not."""
+    refine: bool = False
+    """Hear all of it once more when it has ended."""

@@ -10,7 +10,7 @@ from scriba.audio.live_pcm import PcmEncoding, PcmFormat
 from scriba.domain.options import LanguagePolicy
 from scriba.domain.speakers import SpeakerOptions, SpeakerTurn
 from scriba.domain.transcript import Segment, Suppressed, Task, Transcript, Word
-from scriba.live.events import LanguageHeard, SegmentFinal, Settled, SpeakersFound, Withheld
+from scriba.live.events import LanguageHeard, Refined, SegmentFinal, Settled, SpeakersFound, Withheld
 from scriba.live.journal import Logged
 from scriba.live.numbered import Finished
 from scriba.live.options import EndpointOptions, LiveOptions, SettlePolicy, WindowBounds
@@ -64,6 +64,9 @@ def transcript_of(logged: Logged) -> Transcript:
                 language, probability = heard, sure
             case Withheld(own):
                 suppressed.append(own)
+            case Refined(heard_again, withheld, heard, sure):
+                segments, suppressed, open_words = list(heard_again), list(withheld), []
+                language, probability = heard or language, sure
             case SpeakersFound(found):
                 turns = found
             case Finished(seconds):

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,26 +18,36 @@ import structlog
 
 from scriba.audio.live_pcm import PcmFormat
 from scriba.domain.cancel import CancelToken
-from scriba.domain.errors import ModelUnavailableError, OverloadedError, ScribaError, SessionNotFoundError
+from scriba.domain.errors import (
+    InvalidOptionError,
+    ModelUnavailableError,
+    OverloadedError,
+    ScribaError,
+    SessionNotFoundError,
+)
 from scriba.domain.transcript import Transcript
 from scriba.engine.port import Engine, EngineProvider
 from scriba.engine.scheduler import Scheduler
+from scriba.live.events import Refined
 from scriba.live.journal import Journal, Logged
 from scriba.live.numbered import Failed, Finished, Numbered
 from scriba.live.options import LiveOptions
 from scriba.live.pace import Pace
 from scriba.live.records import read_options, transcript_of, write_options
+from scriba.live.refining import Refining
 from scriba.live.session import LiveSession, SessionLimits
 from scriba.live.speakers import SessionSpeakers
 from scriba.live.state import WORKING, SessionState
 from scriba.live.stream import LiveStream
 from scriba.speakers.port import NetworkProvider
+from scriba.transcribe.port import PriorityTranscriber
 
 log = structlog.get_logger(__name__)
 
 _ID = re.compile(r"live_[0-9a-f]{32}")
 _SWEEP_SECONDS = 5.0
 _RETRY_SECONDS = 5.0
+_REFINING_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,7 @@ class LiveService:
         limits: LiveLimits | None = None,
         *,
         voices: NetworkProvider | None = None,
+        transcriber: PriorityTranscriber | None = None,
         step_for: Callable[[LiveOptions], float] = lambda options: options.settle.step,
     ) -> None:
         self.limits = limits or LiveLimits()
@@ -94,7 +105,9 @@ class LiveService:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._opening = 0
         self._taking_up: dict[str, asyncio.Lock] = {}
+        self._transcriber = transcriber
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="scriba-live")
+        self._refiners = ThreadPoolExecutor(_REFINING_AT_ONCE, thread_name_prefix="scriba-refine")
         self._sweeper: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -127,6 +140,7 @@ class LiveService:
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
             await asyncio.sleep(0.01 if self._opening else 0)
         self._threads.shutdown(wait=False)
+        self._refiners.shutdown(wait=False)
 
     async def open(
         self, options: LiveOptions, form: PcmFormat | None, *, sequenced: bool = False
@@ -136,9 +150,11 @@ class LiveService:
         Raises:
             OverloadedError: as many sessions as may be, or the machine is full.
             ScribaError: the model cannot be had or does not speak the language, or speakers are asked for and
-                their model cannot be had.
+                their model cannot be had, or a second hearing and this server does none.
         """
         self._admit()
+        if options.refine and self._transcriber is None:
+            raise InvalidOptionError("This server hears no live session again.", field="refine")
         id_ = "live_" + secrets.token_hex(16)
         meta = {
             "id": id_,
@@ -278,12 +294,20 @@ class LiveService:
             self._step_for(options),
             frame=(logged.frame if logged is not None else 0) if meta["sequenced"] else None,
             speakers=speakers,
+            refine=self._refine(id_, options, form) if options.refine else None,
         )
         if self._stopping:
             session.stop(SessionState.SUSPENDED)
         self._sessions[id_] = session
         self._tasks[id_] = asyncio.create_task(self._run(session, leases))
         return session
+
+    def _refine(
+        self, id_: str, options: LiveOptions, form: PcmFormat | None
+    ) -> Callable[[CancelToken], Future[Refined | None]]:
+        assert self._transcriber is not None  # noqa: S101 -- seen to when it was opened
+        refining = Refining(self._transcriber, self._folder / id_ / "audio", form, options)
+        return lambda cancel: self._refiners.submit(refining.run, cancel)
 
     def _acquire(
         self, id_: str, options: LiveOptions, form: PcmFormat | None

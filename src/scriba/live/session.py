@@ -25,7 +25,7 @@ from scriba.domain.errors import (
 from scriba.domain.speakers import SpeakerTurn
 from scriba.engine.port import Engine
 from scriba.engine.scheduler import Priority, Scheduler
-from scriba.live.events import Lag
+from scriba.live.events import Lag, Refined
 from scriba.live.hearing import Hearing
 from scriba.live.numbered import Acknowledged, Failed, Numbered
 from scriba.live.outbox import Outbox
@@ -75,12 +75,14 @@ class LiveSession:
         *,
         frame: int | None = None,
         speakers: SessionSpeakers | None = None,
+        refine: Callable[[CancelToken], Future[Refined | None]] | None = None,
     ) -> None:
         """
         Args:
             step: seconds of audio between two hearings.
             frame: number of the client's last frame in the log; None when its frames have no numbers.
             speakers: finds out who speaks; None when nobody asked.
+            refine: begins to hear all of it again; None when nobody asked.
         """
         self.id = id_
         self.state = SessionState.DETACHED
@@ -96,6 +98,8 @@ class LiveSession:
         self._step = step
         self.speakers = speakers
         self._telling: asyncio.Task[list[SpeakerTurn] | None] | None = None
+        self._refine = refine
+        self._refining: Future[Refined | None] | None = None
         self._inbox: deque[bytes | str] = deque()
         self._inbox_bytes = 0
         self._accepted = stream.received
@@ -221,6 +225,8 @@ class LiveSession:
             if self.speakers is not None and self._telling is not None:
                 self.speakers.wake()
                 await asyncio.wait([self._telling])
+            if self._refining is not None and not self._refining.cancel():
+                await asyncio.wait([asyncio.wrap_future(self._refining)])
             await asyncio.shield(self._in_thread(self._stream.close))
             self._room.set()
             self.ended.set()
@@ -240,16 +246,23 @@ class LiveSession:
         await self._sync()
         self._tell_lag()
         if self._ending and not self._inbox and self._work is None and not busy:
-            if self._telling is not None and not self._telling.done():
+            self._begin_refining()
+            if any(own is not None and not own.done() for own in (self._telling, self._refining)):
                 return False
             turns = None if self._telling is None else self._telling.result()
+            refined = None if self._refining is None else self._refining.result()
             self._become(SessionState.FINISHED)
-            self._publish(await self._in_thread(lambda: self._finish(turns)))
+            self._publish(await self._in_thread(lambda: self._finish(turns, refined)))
             return True
         return busy
 
-    def _finish(self, turns: list[SpeakerTurn] | None) -> list[Numbered]:
-        events = [*self._stream.events(), *self._stream.finish(turns)]
+    def _begin_refining(self) -> None:
+        if self._refine is not None and self._refining is None:
+            self._refining = self._refine(self._cancel)
+            self._refining.add_done_callback(self._wake_from_thread())
+
+    def _finish(self, turns: list[SpeakerTurn] | None, refined: Refined | None) -> list[Numbered]:
+        events = [*self._stream.events(), *self._stream.finish(turns, refined)]
         self._stream.sync()
         return events
 
@@ -298,14 +311,17 @@ class LiveSession:
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._news.set)
             return False
         self._began = self._pace.began(self.id)
+        self._future.add_done_callback(self._wake_from_thread())
+        return True
+
+    def _wake_from_thread(self) -> Callable[[object], None]:
         loop = asyncio.get_running_loop()
 
         def wake(_: object) -> None:
             with suppress(RuntimeError):  # the loop is closed when the process is told to end at once
                 loop.call_soon_threadsafe(self._news.set)
 
-        self._future.add_done_callback(wake)
-        return True
+        return wake
 
     async def _take_result(self) -> None:
         assert self._future is not None  # noqa: S101

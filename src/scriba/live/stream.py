@@ -18,7 +18,7 @@ from scriba.audio.live_container import LiveContainer
 from scriba.audio.live_pcm import PIECES_A_SECOND, LivePcm, PcmFormat
 from scriba.domain.media import SAMPLE_RATE
 from scriba.domain.speakers import SpeakerTurn
-from scriba.live.events import DURABLE, LiveEvent, Partial, SpeakersFound
+from scriba.live.events import DURABLE, LiveEvent, Partial, Refined, SpeakersFound
 from scriba.live.hearing import Hearing
 from scriba.live.journal import Journal, Logged, audio_blocks
 from scriba.live.listener import Listener
@@ -151,9 +151,13 @@ class LiveStream:
         """The last event of the session."""
         return self._number([event])
 
-    def finish(self, turns: Sequence[SpeakerTurn] | None = None) -> list[Numbered]:
-        """All was heard, and ``turns`` were found if speakers were asked for."""
-        found = [] if turns is None else [SpeakersFound(tuple(turns))]
+    def finish(
+        self, turns: Sequence[SpeakerTurn] | None = None, refined: Refined | None = None
+    ) -> list[Numbered]:
+        """All was heard; ``turns`` were found, and it was heard again, if that was asked for."""
+        found: list[SessionEvent] = [] if refined is None else [refined]
+        if turns is not None:
+            found.append(SpeakersFound(tuple(turns)))
         return self._number([*found, Finished(round(self.seconds, 3))])
 
     def sync(self, frame: int | None = None) -> int:

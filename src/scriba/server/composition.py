@@ -109,7 +109,14 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
         models=InstalledModels(catalogue, store, settings.model_fallback),
         warm=ModelWarmer(catalogue, store, engines, settings.model_fallback),
         live=LiveService(
-            engines, scheduler, settings.data_dir / "live", settings.live.limits(), voices=networks
+            engines,
+            scheduler,
+            settings.data_dir / "live",
+            settings.live.limits(),
+            voices=networks,
+            transcriber=RecordingTranscriber(
+                engines, scheduler, DecodeLimits(max_seconds=settings.live.max_seconds + 60.0)
+            ),
         ),
         jobs=_jobs(settings, transcriber, limits, separation) if with_jobs else None,
         separation=separation,

@@ -119,6 +119,7 @@ class LiveConnection:
             speakers=speaker_numbers(
                 start.diarize, start.num_speakers, start.min_speakers, start.max_speakers
             ),
+            refine=start.refine,
         )
 
     async def _talk(self, session: LiveSession, after: int) -> None:

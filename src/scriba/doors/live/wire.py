@@ -15,6 +15,7 @@ from scriba.live.events import (
     Lag,
     LanguageHeard,
     Partial,
+    Refined,
     SegmentFinal,
     Settled,
     SpeakersFound,
@@ -59,6 +60,7 @@ class Start(ClientMessage):
     num_speakers: int | None = None
     min_speakers: int | None = None
     max_speakers: int | None = None
+    refine: bool = False
 
 
 class Resume(ClientMessage):
@@ -150,6 +152,9 @@ def _body(event: object, speakers: bool) -> dict[str, Any]:
                 "type": "speakers",
                 "turns": [{"start": own.start, "end": own.end, "speaker": own.speaker} for own in turns],
             }
+        case Refined():
+            # Segments and words of hours would be more than a client takes in one message: they are fetched.
+            return {"type": "refined", "text": event.text, "language": event.language}
         case SpeechStarted(at):
             return {"type": "speech_started", "at": at}
         case SpeechPaused(at):
