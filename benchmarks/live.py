@@ -42,7 +42,7 @@ from benchmarks.tables import Column, Section
 from benchmarks.weights import find_weights
 from scriba.bench.scoring import normalise_text
 
-COUNTS = (1, 4, 8, 16, 24, 32)
+COUNTS = (1, 4, 6, 8, 16, 24, 32)
 _QUICK_COUNTS = (1, 4)
 _TOO_LATE = 2.0
 _RATE = 16_000
@@ -194,7 +194,7 @@ def measure(arguments: Arguments) -> Section:
                 row["memory"] = process.memory_info().rss / 1e6
                 section.rows.append(row)
                 say(json.dumps(row))
-                if row["p95"] > _TOO_LATE:
+                if row["p95"] > _TOO_LATE and count > 1:  # alone, more is done for accuracy than for haste
                     break
         _measure_baseline(section, model, speeches, base.wer, arguments)
         if arguments.peers is not None:
