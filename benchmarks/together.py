@@ -121,7 +121,8 @@ def headline(model: str, count: int, measured: Measured) -> Headline:
         f"{own['throughput'].median / base['throughput'].median:.1f} times its throughput, "
         f"p95 {own['p95'].median:.2f} against {base['p95'].median:.2f} s"
     )
-    return Headline(f"{count} clips of {_SECONDS:g} s at once, beam 1", model, finding)
+    clips = "1 clip" if count == 1 else f"{count} clips"
+    return Headline(f"{clips} of {_SECONDS:g} s at once, beam 1", model, finding)
 
 
 if __name__ == "__main__":
