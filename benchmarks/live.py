@@ -240,7 +240,7 @@ def _measure_peers(
         with PeerServer(peer, python, find_weights(model)) as server:
             for count in _QUICK_COUNTS if arguments.quick else COUNTS:
                 say(f"{model}, {peer.name}: {count} streams")
-                heard = server.run_streams(speeches, base.words[0], count)
+                heard = server.run_streams(speeches, base.words, count)
                 row = _row(f"{model}, {peer.name}", count, heard, speeches, base.wer)
                 row["memory"] = server.memory
                 del row["first"], row["changed"]  # not asked of them

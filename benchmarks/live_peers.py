@@ -26,6 +26,7 @@ from typing import Any, Self
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -58,7 +59,6 @@ class _Told:
 
     words: list[str] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
-    refused: bool = False
 
     def grow_to(self, text: str, now: float) -> None:
         """Take what is new behind what was told before."""
@@ -70,7 +70,7 @@ class _Told:
     def heard(self, known: Sequence[TimedWord], rest: str = "") -> Heard:
         """``rest`` is what was shown last and never settled."""
         text = " ".join((*self.words, rest))
-        return Heard(self._lags(known), words=[text], refused=self.refused)
+        return Heard(self._lags(known), words=[text])
 
     def _lags(self, known: Sequence[TimedWord]) -> list[float]:
         said: list[str] = []
@@ -119,11 +119,12 @@ async def _listen_whisper_live(address: str, samples: Samples, known: Sequence[T
         if first.get("status") == "WAIT":
             return Heard(refused=True)
         begun = time.perf_counter()
-        sender = asyncio.create_task(_send(ws, [samples[at : at + _CHUNK] for at in _starts(samples)], begun))
+        sender = asyncio.create_task(_send(ws, samples, begun))
         completed: dict[float, str] = {}
         with suppress(ConnectionClosed, TimeoutError):
             while True:
-                async with asyncio.timeout(_QUIET_SECONDS if sender.done() else None):
+                left = max(0.0, begun + len(samples) / SAMPLE_RATE - time.perf_counter())
+                async with asyncio.timeout(left + _QUIET_SECONDS):
                     message = json.loads(await ws.recv())
                 now = time.perf_counter() - begun
                 segments = message.get("segments", [])
@@ -145,8 +146,7 @@ async def _listen_whisper_live_kit(address: str, samples: Samples, known: Sequen
         await ws.recv()
         pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2")
         begun = time.perf_counter()
-        chunks = [pcm[at : at + _CHUNK] for at in _starts(samples)]
-        sender = asyncio.create_task(_send(ws, chunks, begun, end=b""))
+        sender = asyncio.create_task(_send(ws, pcm, begun, end=b""))
         with suppress(ConnectionClosed, TimeoutError):
             async with asyncio.timeout(len(samples) / SAMPLE_RATE + _END_SECONDS):
                 async for data in ws:
@@ -230,19 +230,22 @@ class PeerServer:
         """Resident, in MB."""
         return psutil.Process(self._process.pid).memory_info().rss / 1e6
 
-    def run_streams(self, speeches: Sequence[Speech], known: Sequence[TimedWord], count: int) -> list[Heard]:
+    def run_streams(
+        self, speeches: Sequence[Speech], known: Sequence[Sequence[TimedWord]], count: int
+    ) -> list[Heard]:
         """So many streams at once at the speed of time; ``known`` are the words of each speech."""
         return asyncio.run(self._run_streams(speeches, known, count))
 
     async def _run_streams(
-        self, speeches: Sequence[Speech], known: Sequence[TimedWord], count: int
+        self, speeches: Sequence[Speech], known: Sequence[Sequence[TimedWord]], count: int
     ) -> list[Heard]:
         chance = random.Random(count)
 
         async def one(index: int) -> Heard:
             await asyncio.sleep(2.0 * chance.random())
-            samples = speeches[index % len(speeches)].samples
-            return await self._peer.listen(f"127.0.0.1:{self._port}", samples, known)
+            chosen = index % len(speeches)
+            address = f"127.0.0.1:{self._port}"
+            return await self._peer.listen(address, speeches[chosen].samples, known[chosen])
 
         return await asyncio.gather(*(one(index) for index in range(count)))
 
@@ -261,17 +264,13 @@ def _socket(url: str) -> AbstractAsyncContextManager[ClientConnection]:
     return connect(url, max_size=None, ping_interval=None, open_timeout=60.0)
 
 
-def _starts(samples: Samples) -> range:
-    return range(0, len(samples), _CHUNK)
-
-
-async def _send(ws: ClientConnection, chunks: Sequence[Any], begun: float, end: bytes | None = None) -> None:
+async def _send(ws: ClientConnection, samples: NDArray[Any], begun: float, end: bytes | None = None) -> None:
     """Each chunk when its last sample would have been said."""
-    sent = 0
     with suppress(ConnectionClosed):
-        for chunk in chunks:
-            sent += len(chunk)
-            await asyncio.sleep(max(0.0, begun + sent / SAMPLE_RATE - time.perf_counter()))
+        for start in range(0, len(samples), _CHUNK):
+            chunk = samples[start : start + _CHUNK]
+            said = begun + (start + len(chunk)) / SAMPLE_RATE
+            await asyncio.sleep(max(0.0, said - time.perf_counter()))
             await ws.send(chunk.tobytes())
         if end is not None:
             await ws.send(end)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,15 @@ from scriba.domain.events import Event, Finished, Progress
 from scriba.domain.options import TranscribeOptions
 from scriba.domain.resume import ResumePoint
 from scriba.domain.transcript import Segment, Suppressed, SuppressionReason, Transcript, Word
-from scriba.engine.scheduler import Priority, Scheduler
+from scriba.engine.scheduler import Priority
 from scriba.live.events import Refined
 from scriba.live.options import LiveOptions
-from scriba.live.service import LiveLimits, LiveService
+from scriba.live.service import LiveService
+from scriba.live.session import LiveSession
 from scriba.live.state import SessionState
 from scriba.transcribe.port import Source
-from tests.live.doubles import RATE, ByHeart, Engines, pcm, recording
-from tests.live.test_sessions import drain, kept, send
+from tests.live.doubles import RATE, ByHeart, pcm, recording
+from tests.live.test_sessions import drain, kept, send, serving
 
 AGAIN = LiveOptions(refine=True, prompt="Dickens", beam_size=2, guards=False)
 
@@ -66,25 +66,17 @@ def audio(two_cities: Path) -> NDArray[np.float32]:
     return np.concatenate((recording(two_cities, 5.0), np.zeros(RATE, np.float32)))
 
 
-@asynccontextmanager
-async def serving(
-    folder: Path, audio: NDArray[np.float32], again: Again | None
-) -> AsyncIterator[LiveService]:
-    scheduler = Scheduler(2)
-    engines = Engines(ByHeart(audio))
-    service = LiveService(engines, scheduler, folder, LiveLimits(sync_seconds=0.0), transcriber=again)
-    await service.start()
-    try:
-        yield service
-    finally:
-        await service.stop()
-        await asyncio.to_thread(scheduler.close)
-        assert engines.taken == 0
+async def said(service: LiveService, audio: NDArray[np.float32]) -> LiveSession:
+    """A session that was told to finish."""
+    session = await service.open(AGAIN, PcmFormat())
+    await send(session, pcm(audio))
+    session.finish()
+    return session
 
 
 async def test_what_is_heard_again_is_the_transcript(tmp_path: Path, audio: NDArray[np.float32]) -> None:
     again = Again()
-    async with serving(tmp_path, audio, again) as service:
+    async with serving(tmp_path, audio, transcriber=again) as service:
         session = await service.open(AGAIN, PcmFormat())
         outbox = session.attach()
         await send(session, pcm(audio))
@@ -110,7 +102,7 @@ async def test_what_is_heard_again_is_the_transcript(tmp_path: Path, audio: NDAr
 
 async def test_a_container_is_heard_as_it_came(tmp_path: Path, audio: NDArray[np.float32]) -> None:
     again = Again()
-    async with serving(tmp_path, audio, again) as service:
+    async with serving(tmp_path, audio, transcriber=again) as service:
         session = await service.open(AGAIN, None)
         outbox = session.attach()
         await session.audio(b"no container at all")
@@ -128,12 +120,10 @@ async def test_a_container_is_heard_as_it_came(tmp_path: Path, audio: NDArray[np
 async def test_where_it_cannot_be_had_what_was_settled_stands(
     tmp_path: Path, audio: NDArray[np.float32], again: Again
 ) -> None:
-    async with serving(tmp_path, audio, again) as service:
-        session = await service.open(AGAIN, PcmFormat())
-        outbox = session.attach()
-        await send(session, pcm(audio))
-        session.finish()
-        events = kept(await drain(outbox))
+    async with serving(tmp_path, audio, transcriber=again) as service:
+        session = await said(service, audio)
+        await session.ended.wait()
+        events = await service.events(session.id, 0, session.seq)
         record = await service.record(session.id)
 
     assert not [own for own in events if isinstance(own.event, Refined)]
@@ -146,10 +136,8 @@ async def test_a_full_machine_is_asked_again(
 ) -> None:
     monkeypatch.setattr("scriba.live.refining._RETRY_SECONDS", 0.01)
     again = Again(OverloadedError("Full.", retry_after=1.0), OverloadedError("Full.", retry_after=1.0))
-    async with serving(tmp_path, audio, again) as service:
-        session = await service.open(AGAIN, PcmFormat())
-        await send(session, pcm(audio))
-        session.finish()
+    async with serving(tmp_path, audio, transcriber=again) as service:
+        session = await said(service, audio)
         await session.ended.wait()
         record = await service.record(session.id)
 
@@ -161,14 +149,12 @@ async def test_a_server_that_ends_meanwhile_hears_it_again_later(
     tmp_path: Path, audio: NDArray[np.float32]
 ) -> None:
     hanging = Again(hangs=True)
-    async with serving(tmp_path, audio, hanging) as service:
-        session = await service.open(AGAIN, PcmFormat())
-        await send(session, pcm(audio))
-        session.finish()
+    async with serving(tmp_path, audio, transcriber=hanging) as service:
+        session = await said(service, audio)
         while not hanging.calls:
             await asyncio.sleep(0.01)
     assert session.state is SessionState.SUSPENDED
-    async with serving(tmp_path, audio, Again()) as service:
+    async with serving(tmp_path, audio, transcriber=Again()) as service:
         async with asyncio.timeout(10):
             while (record := await service.record(session.id)).state is not SessionState.FINISHED:
                 await asyncio.sleep(0.01)
@@ -180,11 +166,9 @@ async def test_one_that_is_deleted_meanwhile_is_gone_at_once(
     tmp_path: Path, audio: NDArray[np.float32]
 ) -> None:
     hanging = Again(hangs=True)
-    async with serving(tmp_path, audio, hanging) as service:
-        sessions = [await service.open(AGAIN, PcmFormat()) for _ in range(3)]
-        for session in sessions:  # more than are heard again at once: the third waits
-            await send(session, pcm(audio))
-            session.finish()
+    async with serving(tmp_path, audio, transcriber=hanging) as service:
+        # More than are heard again at once: the third waits.
+        sessions = [await said(service, audio) for _ in range(3)]
         while len(hanging.calls) < 2:
             await asyncio.sleep(0.01)
         async with asyncio.timeout(10):
@@ -194,6 +178,6 @@ async def test_one_that_is_deleted_meanwhile_is_gone_at_once(
 
 
 async def test_a_server_that_cannot_says_so(tmp_path: Path, audio: NDArray[np.float32]) -> None:
-    async with serving(tmp_path, audio, None) as service:
+    async with serving(tmp_path, audio, transcriber=None) as service:
         with pytest.raises(InvalidOptionError, match="hears no live session again"):
             await service.open(AGAIN, PcmFormat())

@@ -29,6 +29,7 @@ from scriba.live.outbox import Outbox
 from scriba.live.service import LiveLimits, LiveService
 from scriba.live.session import LiveSession
 from scriba.live.state import SessionState
+from scriba.transcribe.port import PriorityTranscriber
 from tests.live.doubles import RATE, ByHeart, Engines, pcm, recording
 
 LIMITS = LiveLimits(sync_seconds=0.0)
@@ -41,11 +42,15 @@ def audio(two_cities: Path) -> NDArray[np.float32]:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, audio: NDArray[np.float32], limits: LiveLimits = LIMITS, cost: float = 0.0
+    folder: Path,
+    audio: NDArray[np.float32],
+    limits: LiveLimits = LIMITS,
+    cost: float = 0.0,
+    transcriber: PriorityTranscriber | None = None,
 ) -> AsyncIterator[LiveService]:
     scheduler = Scheduler(2)
     engines = Engines(ByHeart(audio, cost=cost))
-    service = LiveService(engines, scheduler, folder, limits)
+    service = LiveService(engines, scheduler, folder, limits, transcriber=transcriber)
     await service.start()
     try:
         yield service

@@ -6,7 +6,6 @@ Words of a live stream are settled with a second of what follows in view; a reco
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -56,7 +55,7 @@ class Refining:
             try:
                 heard = self._hear(cancel)
             except OverloadedError:
-                time.sleep(_RETRY_SECONDS)
+                cancel.wait(_RETRY_SECONDS)
             except ScribaError as error:
                 if not cancel.cancelled:
                     log.warning("live session not refined", why=error.message)
@@ -73,7 +72,7 @@ class Refining:
             source: Source = self._audio
             if self._form is not None:
                 source = cast(BinaryIO, stack.enter_context(HeadedSamples(self._audio, self._form)))
-            for event in self._transcriber.run(source, self._options, cancel, Priority.BATCH):
-                if isinstance(event, Finished):
-                    return event.transcript
-        raise AssertionError("the last event of a recording has its transcript")
+            # To its very end: the recording is closed before what it is read from.
+            events = self._transcriber.run(source, self._options, cancel, Priority.BATCH)
+            [finished] = [event for event in events if isinstance(event, Finished)]
+        return finished.transcript
