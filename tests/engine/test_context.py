@@ -82,7 +82,9 @@ def test_the_tiny_models_encode_two_seconds_of_silence_at_least_and_the_others_a
     assert tiny.is_full(28.5)
     assert tiny.is_full(22.1)
     assert not tiny.is_full(22.0)
-    assert ContextPolicy.for_model("base").encoded_frames(3.0) == 3000
+    base = ContextPolicy.for_model("base")
+    assert [base.encoded_frames(seconds) for seconds in (3.0, 3.1, 13.0, 13.1)] == [1500, 2000, 2500, 3000]
+    assert ContextPolicy.for_model("small").encoded_frames(3.0) == 3000
 
 
 @given(shorter=any_length, longer=any_length)
@@ -144,7 +146,8 @@ def test_a_pass_stopped_at_the_most_tokens_always_looks_wrong(seconds: float) ->
 
 
 @pytest.mark.parametrize(
-    ("model", "mode"), [("tiny", "fit"), ("tiny.en", "fit"), ("base", "full"), ("large-v3", "full")]
+    ("model", "mode"),
+    [("tiny", "fit"), ("tiny.en", "fit"), ("base", "fit"), ("base.en", "full"), ("large-v3", "full")],
 )
 def test_each_model_gets_what_holds_its_accuracy(model: str, mode: str) -> None:
     assert ContextPolicy.for_model(model).mode == mode

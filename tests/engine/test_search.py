@@ -54,6 +54,24 @@ def test_timestamps_come_in_pairs_and_never_go_back(history: list[int], expected
     assert allowed(rules.weigh(own, history).logits) == expected
 
 
+@pytest.mark.parametrize(
+    ("history", "ends"),
+    [
+        ([FIRST], True),  # nothing said so far, and nothing need be
+        ([FIRST, 5, FIRST + 4], False),  # a phrase has ended: another begins
+        ([FIRST, 5, FIRST + 4, FIRST + 4], False),  # one has begun: it has text
+        ([FIRST, 5, FIRST + 4, FIRST + 4, 6], True),  # the model's own affair
+        ([FIRST, 5, FIRST + 6], True),  # all that is spoken is accounted for
+        ([FIRST, 5, FIRST + 6, FIRST + 6], True),
+    ],
+)
+def test_a_text_goes_on_behind_timestamps_while_somebody_speaks(history: list[int], ends: bool) -> None:
+    rules = TokenRules(SPECIAL, spoken_until=6)
+    own = logits()
+    own[: END + 1] = 5.0
+    assert (END in allowed(rules.weigh(own, history).logits)) is ends
+
+
 def test_a_timestamp_wins_when_all_together_are_likelier_than_any_text() -> None:
     rules = TokenRules(SPECIAL)
     own = logits(t5=1.0)

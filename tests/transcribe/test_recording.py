@@ -14,7 +14,7 @@ from scriba.domain.errors import CancelledByUserError, EngineError, UnsupportedM
 from scriba.domain.events import Finished, LanguageDetected, Progress, SegmentReady, TextSuppressed
 from scriba.domain.options import DecodingOptions, LanguagePolicy, TranscribeOptions
 from scriba.engine.fake import FakeEncoded, FakeEngine, says
-from scriba.engine.port import Decoded, DecodeRequest, LanguageGuess, Phrase
+from scriba.engine.port import Audio, Decoded, DecodeRequest, LanguageGuess, Phrase
 from scriba.engine.scheduler import Scheduler
 from scriba.transcribe.recording import RecordingTranscriber
 from tests.speech import two_cities
@@ -116,6 +116,24 @@ def test_what_the_model_left_unfinished_is_decoded_again_from_there(
     assert transcript.segments[1].start == pytest.approx(10.0, abs=0.7)
 
 
+@pytest.mark.parametrize(("seconds", "full"), [(20, [False]), (65, [False, True])])
+def test_long_windows_of_a_longer_recording_get_all_of_the_context(
+    tmp_path: Path, scheduler: Scheduler, seconds: float, full: list[bool]
+) -> None:
+    engine = FakeEngine(parallelism=1)
+    asked: list[bool] = []
+    encode = engine.encode
+
+    def noted(audio: Audio, *, full: bool = False, short: bool = False) -> FakeEncoded:
+        asked.append(full)
+        return encode(audio, full=full, short=short)
+
+    engine.encode = noted  # type: ignore[method-assign]
+    own, _ = transcriber(engine, scheduler)
+    list(own.run(spoken(tmp_path / "a.wav", seconds, two_cities()), TranscribeOptions()))
+    assert asked[: len(full)] == full
+
+
 SECOND_HALF = (
     "the second half of it, which goes on and on with as many words as anybody says in ten seconds or so"
 )
@@ -130,6 +148,17 @@ def hears_late(first: str, again: Decoded) -> FakeEngine:
         return Decoded((Phrase(encoded.seconds - 9.5, encoded.seconds, first, ()),), 1e9, 0.0, -0.2, 1.0, 0.0)
 
     return FakeEngine(script=script)
+
+
+def test_a_text_is_held_to_the_voice_and_a_missed_stretch_is_not(
+    tmp_path: Path, scheduler: Scheduler
+) -> None:
+    engine = hears_late(" " + SECOND_HALF, says("what was missed"))
+    own, _ = transcriber(engine, scheduler)
+    list(own.run(spoken(tmp_path / "a.wav", 28, two_cities()), TranscribeOptions()))
+    window, *missed = engine.requests
+    assert 23.0 < window.spoken_until < 27.0
+    assert {request.spoken_until for request in missed} == {0.0}
 
 
 def test_speech_that_no_phrase_covers_is_heard_again(tmp_path: Path, scheduler: Scheduler) -> None:

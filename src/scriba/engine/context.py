@@ -30,6 +30,8 @@ FULL_FRAMES = round(WINDOW_SECONDS * FRAMES_PER_SECOND)
 
 PADDING_SECONDS = 8.0
 """Least silence encoded behind the speech."""
+BASE_PADDING_SECONDS = 12.0
+"""The same for base, which loses 0.4 points with 8 s and nothing with 12."""
 STEP_SECONDS = 5.0
 """Contexts are multiples of this, so that windows of about the same length can be decoded together: 2 s of
 sound get 10 s, 7 s get 15, 12 s get 20, 17 s get 25, and more gets all 30."""
@@ -73,9 +75,11 @@ class ContextPolicy:
 
     @classmethod
     def for_model(cls, model: str) -> ContextPolicy:
-        """By measurement: the tiny models lose nothing by a fitting context, larger ones up to 0.7 points of
-        word error rate, so those get all of it unless somebody decides otherwise. Only tiny.en does not hear
-        the seam."""
+        """By measurement (docs/context.md): the tiny models lose nothing with 8 s of silence and base nothing
+        with 12; larger ones get all 30 s unless somebody decides otherwise. Only tiny.en does not hear the
+        seam."""
+        if model == "base":
+            return cls(ContextMode.FIT, padding=BASE_PADDING_SECONDS)
         if model.split(".")[0] != "tiny":
             return cls(ContextMode.FULL)
         return cls(ContextMode.FIT, seam=SEAM_SECONDS if model == "tiny.en" else None)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scriba.domain.errors import EngineError
 from scriba.domain.media import SAMPLE_RATE
-from scriba.engine.context import FULL_FRAMES, ContextMode, ContextPolicy
+from scriba.engine.context import FULL_FRAMES, PADDING_SECONDS, ContextMode, ContextPolicy
 from scriba.engine.logmel import HOP, log_mel
 from scriba.engine.port import WINDOW_SAMPLES, Audio
 
@@ -39,7 +39,8 @@ def window_features(
         raise EngineError(f"A window holds 1 to {WINDOW_SAMPLES} samples, not {len(audio)}.")
     seconds = len(audio) / SAMPLE_RATE
     if short:
-        policy = replace(policy, mode=ContextMode.FIT)
+        padding = min(policy.padding, PADDING_SECONDS)
+        policy = replace(policy, mode=ContextMode.FIT, padding=padding)
     context = FULL_FRAMES if full else policy.frames_for(seconds)
     frames = FULL_FRAMES if full else policy.encoded_frames(seconds)
     whole = log_mel(audio, mel_bins)

@@ -82,6 +82,9 @@ class DecodeRequest:
     """The recording's first window: ``prefix`` applies to it alone."""
     words: bool = False
     """The text's words will be aligned: the engine may note meanwhile what that needs."""
+    spoken_until: float = 0.0
+    """Seconds of the window until which somebody surely speaks: a text that has begun should not end at a
+    timestamp before it. An engine that cannot hold the model to that may ignore it."""
     draft: tuple[int, ...] = ()
     """What the tokens are expected to be: greedy decoding is quicker for it, the same but for rounding."""
 

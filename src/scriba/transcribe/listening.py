@@ -17,6 +17,10 @@ from scriba.transcribe.windows import LEAST_MISSED, Window
 
 _LEAST_LEFT = 0.4
 """Seconds of speech below which the rest of a window is not worth another pass."""
+_SURELY_VOICED, _LEAST_GONE_ON = 0.5, 1.0
+"""A text ends no more than so many seconds before the last frame of so much probability of speech."""
+_LONG = 15.0
+"""Seconds of sound from which a window of a longer recording is given all of the encoder's context."""
 _MAX_PASSES = 12
 _MAX_GAPS = 3
 """Missed stretches of a window that are heard again; more of them mean that voice activity is mistaken."""
@@ -63,9 +67,15 @@ def listen(
     """
     listener = _Listener(window, language, options, word_times=word_times)
     if encoded is None:
-        encoded = yield Encode(window.audio)
+        encoded = yield encode_window(window)
     passes = yield from listener.hear_through(encoded, previous)
     return (yield from listener.recover_missed(passes))
+
+
+def encode_window(window: Window) -> Encode:
+    """How a whole window is encoded: a long one of many over all of the context. Little would be spared, and
+    windows of one length are decoded in one batch."""
+    return Encode(window.audio, full=window.index > 0 and window.seconds > _LONG)
 
 
 class _Listener:
@@ -136,6 +146,7 @@ class _Listener:
             previous=previous,
             first=first,
             words=self._word_times,
+            spoken_until=0.0 if once else self._spoken_until(offset),
         )
         if once:
             decoded: Decoded = yield Decode(encoded, replace(request, temperature=0.0))
@@ -156,6 +167,10 @@ class _Listener:
             tuple(_shift(heard, offset) for heard in phrases),
             is_silence(decoded, self._options.decoding),
         )
+
+    def _spoken_until(self, offset: float) -> float:
+        voiced = self._window.voiced_frames(_SURELY_VOICED)
+        return max(0.0, voiced[-1] - offset - _LEAST_GONE_ON) if voiced else 0.0
 
     def _merged(self, words: list[AlignedWord]) -> list[AlignedWord]:
         decoding = self._options.decoding

@@ -27,13 +27,13 @@ from scriba.domain.resume import HeardWindow, ResumePoint
 from scriba.domain.transcript import Segment, Suppressed, Transcript
 from scriba.engine.port import WINDOW_SAMPLES, Encoded, Engine, EngineProvider, LanguageGuess
 from scriba.engine.scheduler import Priority, Scheduler
-from scriba.engine.steps import DetectLanguage, Encode, Flow
+from scriba.engine.steps import DetectLanguage, Flow
 from scriba.transcribe.beside import SoundBeside, listen_to_both
 from scriba.transcribe.drafts import Draft, draft_segments
 from scriba.transcribe.guards import Guards
 from scriba.transcribe.heard import passes_from_text, passes_to_text
 from scriba.transcribe.languages import Decision, LanguageTracker
-from scriba.transcribe.listening import Pass, listen
+from scriba.transcribe.listening import Pass, encode_window, listen
 from scriba.transcribe.port import Source
 from scriba.transcribe.silence import withhold_in_silence
 from scriba.transcribe.windows import Window, plan_windows
@@ -50,6 +50,8 @@ _PATIENCE = 1.0
 """Seconds a window other than the first may wait to be decoded together with others."""
 _FIRST_PATIENCE = 0.25
 """The same for the first window: 36 clips, sixteen at once, 12.8 a second without it and 23.4 with it."""
+_FIRST_REACH = 6 * _AHEAD_EACH
+"""Company is who came up to so many seconds later, or the recording's own next windows."""
 
 
 @dataclass(slots=True)
@@ -314,10 +316,10 @@ class _Run:
             cancel=self._cancel,
             # The further ahead, the less urgent: another user's first window goes before this one's tenth.
             ahead=ahead + len(self._pending) * _AHEAD_EACH,
-            # Somebody waits for the first words: only for others who have just come, too, and never for
-            # further windows of its own.
+            # Somebody may wait for the first words: for company they wait, too, but not long, and not while
+            # only less urgent work is there.
             patience=_FIRST_PATIENCE if window.index == 0 else _PATIENCE,
-            reach=_AHEAD_EACH / 2 if window.index == 0 else math.inf,
+            reach=_FIRST_REACH if window.index == 0 else math.inf,
         )
 
     def _wait_for_news(self) -> None:
@@ -427,7 +429,7 @@ def _english_unsaid(engine: Engine, options: TranscribeOptions) -> bool:
 
 
 def _encode(window: Window, *, detect: bool) -> Flow[tuple[Encoded, LanguageGuess | None]]:
-    encoded: Encoded = yield Encode(window.audio)
+    encoded: Encoded = yield encode_window(window)
     guess: LanguageGuess | None = None
     if detect:
         guess = yield DetectLanguage(encoded)

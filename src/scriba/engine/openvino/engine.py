@@ -47,7 +47,7 @@ from scriba.engine.search.rules import SpecialTokens, TokenRules
 from scriba.engine.silence import CachedSilence
 from scriba.engine.tokenizer import TIME_PRECISION, WhisperTokenizer
 
-_BATCH_WINDOWS, _BATCH_BYTES = 8, 160_000_000
+_BATCH_WINDOWS, _BATCH_BYTES = 6, 160_000_000
 """The memory of a window of tiny takes 9 MB, of base 18, of small 55, of large-v3 246; its beams share it."""
 _LIKE = 250
 """Windows of a batch are filled up to the longest encoding: these are not much shorter."""
@@ -262,6 +262,8 @@ class OpenVinoEngine:
             max_initial_timestamp=round(options.max_initial_timestamp / TIME_PRECISION),
             repetition_penalty=options.repetition_penalty,
             no_repeat_ngram_size=options.no_repeat_ngram_size,
+            # Over a short context, a text that ends too early is a sign that it was too short.
+            spoken_until=round(request.spoken_until / TIME_PRECISION) if encoded.full else 0,
             opening=prompt.tokens[len(prompt.tokens) - prompt.opening :],
         )
         limit = min(options.max_new_tokens or prompt.room, prompt.room)

@@ -48,12 +48,14 @@ class TokenRules:
         max_initial_timestamp: int | None = 50,
         repetition_penalty: float = 1.0,
         no_repeat_ngram_size: int = 0,
+        spoken_until: int = 0,
         opening: Sequence[int] = (),
     ) -> None:
         """
         Args:
             suppress: token ids never written; -1 stands for ``special.not_speech``.
             max_initial_timestamp: the highest first timestamp, in steps of 20 ms.
+            spoken_until: in steps of 20 ms; behind an earlier timestamp the text goes on, once it has begun.
             opening: tokens of the transcript that are part of the prompt.
         """
         named = {token for token in suppress if token >= 0}
@@ -68,6 +70,7 @@ class TokenRules:
         self._latest_start = max_initial_timestamp
         self._penalty = repetition_penalty
         self._ngram = no_repeat_ngram_size
+        self._spoken_until = special.first_timestamp + spoken_until
         self._opening = list(opening)
         self._scratch = np.empty(0, dtype=np.float32)
         self._ones = np.empty(0, dtype=np.float32)
@@ -112,10 +115,12 @@ class TokenRules:
             if len(history) < 2 or history[-2] >= first:
                 # A phrase begins: text now.
                 logits[first:] = _NEVER
+                self._go_on(logits, history)
                 return Weighed(logits, self._log_sum(logits[: self._end + 1]))
             # A phrase has ended: another begins, not earlier, or the text ends.
             logits[: self._end] = _NEVER
             logits[first : history[-1]] = _NEVER
+            self._go_on(logits, history)
         else:
             latest = next((token for token in reversed(history) if token >= first), None)
             if latest is not None:
@@ -127,6 +132,12 @@ class TokenRules:
             text[:] = _NEVER
             return Weighed(logits, of_stamps)
         return Weighed(logits, float(np.logaddexp(self._log_sum(text), of_stamps)))
+
+    def _go_on(self, logits: Logits, history: Sequence[int]) -> None:
+        """Whisper learnt to leave a sentence that its window cuts off to the next one, and ends before the
+        sound does. A window that ends in a pause holds all of its last sentence."""
+        if len(history) > 1 and history[-1] < self._spoken_until:
+            logits[self._end] = _NEVER
 
     def _log_sum(self, logits: Logits) -> float:
         highest = logits.max()
