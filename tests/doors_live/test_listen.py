@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -38,6 +39,18 @@ def test_a_recording(serve_sound: Serve, beckett: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert b"fail" in done.stdout.lower()
+
+
+def test_a_recording_heard_once_more(serve_sound: Serve, beckett: Path) -> None:
+    url = serve_sound().url
+    done = listen(str(beckett), "--url", url, "--fast", "--refine")
+    with beckett.open("rb") as file:
+        whole = httpx.post(f"{url}/v1/audio/transcriptions", files={"file": file}, timeout=60).json()["text"]
+
+    assert done.returncode == 0, done.stderr
+    settled, refined = done.stdout.decode().split("\n\n")
+    assert "fail" in settled.lower()
+    assert refined == whole + "\n"
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,12 @@ def listen(
             "--prompt", metavar="TEXT", help="Text the model takes as said before.", show_default=False
         ),
     ] = None,
+    refine: Annotated[
+        bool,
+        typer.Option(
+            "--refine", help="At the end have all of it heard once more, and print that text below."
+        ),
+    ] = False,
     fast: Annotated[
         bool, typer.Option("--fast", help="Send a recording at once, not at the speed of time.")
     ] = False,
@@ -47,6 +53,6 @@ def listen(
 
     address = url.rstrip("/").replace("http", "ws", 1) + "/v1/live"
     asked: dict[str, Any] = {"model": model, "language": language, "prompt": prompt, "delay": delay}
-    start = {name: value for name, value in asked.items() if value is not None}
+    start = {name: value for name, value in asked.items() if value is not None} | {"refine": refine}
     with suppress(KeyboardInterrupt):
         asyncio.run(run(source, address, start, key=key, fast=fast))

@@ -61,6 +61,10 @@ class Shown:
                 sys.stdout.write("\n")
                 self._begun = False
                 sys.stdout.flush()
+            case "refined":
+                self.end()
+                sys.stdout.write(f"\n{event['text']}\n")
+                self._begun = False
             case _:
                 pass
 
