@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,14 +35,14 @@ def job(
     at: float = 0.0,
     decode: bool = False,
     beam: int = 1,
+    short: bool = False,
     patience: float = 0.0,
     reach: float = math.inf,
     expires: float | None = None,
 ) -> Job:
     options = DecodingOptions(beam_size=beam)
-    step = (
-        Decode(SOUND, DecodeRequest("en", Task.TRANSCRIBE, options, 0.0)) if decode else Encode(SOUND.audio)
-    )
+    asked = DecodeRequest("en", Task.TRANSCRIBE, options, 0.0)
+    step = Decode(replace(SOUND, full=not short), asked) if decode else Encode(SOUND.audio)
     return Job(
         flow=nothing(),
         engine=ENGINE,
@@ -134,6 +135,8 @@ def test_a_beam_takes_its_rows() -> None:
 def test_an_engine_has_its_own_bounds() -> None:
     jobs = [job(decode=True, beam=5) for _ in range(30)]
     assert len(waiting(*jobs, rows=0).take(0.0, [])) == 20  # the fake engine's windows
+    short = [job(decode=True, beam=1, short=True) for _ in range(30)]
+    assert len(waiting(*short, rows=0).take(0.0, [])) == 24  # those of little context
     wide = [job(decode=True, beam=50) for _ in range(30)]
     assert len(waiting(*wide, rows=0).take(0.0, [])) == 2  # its rows
 

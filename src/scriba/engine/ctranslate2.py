@@ -111,6 +111,7 @@ class CTranslate2Engine:
             beam_search=True,
             parallelism=chosen.workers,
             batch_windows=_BATCH,
+            batch_short_windows=_BATCH,
             batch_rows=_BATCH,
             device=device,
             compute_type=self._whisper.compute_type,

@@ -79,6 +79,7 @@ class FakeEngine:
     def capabilities(self) -> Capabilities:
         return Capabilities(
             batch_windows=20,
+            batch_short_windows=24,
             batch_rows=100,
             languages=self.languages,
             translate=True,

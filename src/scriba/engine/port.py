@@ -41,7 +41,9 @@ class Capabilities:
     parallelism: int
     """Windows worth having in flight at once."""
     batch_windows: int
-    """Windows worth decoding together at the most."""
+    """Windows with all of their context worth decoding together at the most."""
+    batch_short_windows: int
+    """The same of windows with less."""
     batch_rows: int
     """Sequences worth decoding together at the most; a beam of five counts five for each window."""
     device: str

@@ -47,8 +47,9 @@ from scriba.engine.search.rules import SpecialTokens, TokenRules
 from scriba.engine.silence import CachedSilence
 from scriba.engine.tokenizer import TIME_PRECISION, WhisperTokenizer
 
-_BATCH_WINDOWS, _BATCH_BYTES = 6, 160_000_000
-"""The memory of a window of tiny takes 9 MB, of base 18, of small 55, of large-v3 246; its beams share it."""
+_BATCH_WINDOWS, _BATCH_SHORT_WINDOWS, _BATCH_BYTES = 6, 8, 160_000_000
+"""With more full windows a recording's last batch would leave a worker idle, and little would be saved. The
+memory of one takes 9 MB in tiny, 18 in base, 55 in small, 246 in large-v3; its beams share it."""
 _LIKE = 250
 """Windows of a batch are filled up to the longest encoding: these are not much shorter."""
 _ALONE_SECONDS = 0.5
@@ -119,13 +120,15 @@ class OpenVinoEngine:
         self._silence = CachedSilence(self._encoder, self._encoder.mel_bins)
         self._busy = _Busy()
         self._model = model
+        at_once = _BATCH_BYTES // self._decoder.window_bytes
         self._capabilities = Capabilities(
             languages=tokenizer.languages,
             translate=translates and multilingual,
             word_times=True,
             beam_search=True,
             parallelism=chosen.workers,
-            batch_windows=max(1, min(_BATCH_WINDOWS, _BATCH_BYTES // self._decoder.window_bytes)),
+            batch_windows=max(1, min(_BATCH_WINDOWS, at_once)),
+            batch_short_windows=max(1, min(_BATCH_SHORT_WINDOWS, at_once)),
             batch_rows=MOST_BATCH_ROWS,
             device="cpu",
             compute_type="int8_bfloat16" if runtime.bfloat16 else "int8_float32",

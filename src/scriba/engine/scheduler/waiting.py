@@ -105,19 +105,21 @@ class Waiting:
             return [job]
         company = [own for own in ordered if own.key == job.key and own.engine is job.engine]
         company.remove(job)
-        rows = job.step.request.rows
         idle = max(1, self.workers - len(running))
         share = -(-(len(company) + 1) // idle)
-        return [job, *company][: min(share, self.most_windows(job.engine, rows))]
+        return [job, *company][: min(share, self._most(job.engine, job.step))]
 
-    def most_windows(self, engine: Engine, rows: int) -> int:
-        """Windows of so many sequences each that may be decoded together."""
+    def most_windows(self, engine: Engine, rows: int, *, short: bool = False) -> int:
+        """Windows of so many sequences each that may be decoded together; ``short``: of little context."""
         can = engine.capabilities
-        most = min(can.batch_windows, can.batch_rows // rows)
+        most = min(can.batch_short_windows if short else can.batch_windows, can.batch_rows // rows)
         return max(1, min(most, self.max_rows // rows) if self.max_rows else most)
+
+    def _most(self, engine: Engine, step: Decode) -> int:
+        return self.most_windows(engine, step.request.rows, short=not step.encoded.full)
 
     def _ripe(self, job: Job, group: Sequence[Job], now: float) -> bool:
         if job.engine is None or not isinstance(job.step, Decode):
             return True
-        full = len(group) >= self.most_windows(job.engine, job.step.request.rows)
+        full = len(group) >= self._most(job.engine, job.step)
         return full or now - job.since >= job.patience
