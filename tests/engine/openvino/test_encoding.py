@@ -1,7 +1,6 @@
 """Silence that is put together for the decoder, on made-up numbers and on real speech."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -10,10 +9,9 @@ from scriba.audio.decode import open_recording
 from scriba.domain.options import DecodingOptions
 from scriba.domain.transcript import Task
 from scriba.engine.context import looks_wrong
-from scriba.engine.layout import Layout
 from scriba.engine.openvino.encoding import POOL, Encoding
 from scriba.engine.port import Audio, DecodeRequest
-from tests.speech import bundled, two_cities
+from tests.speech import two_cities
 
 pytest.importorskip("openvino", reason="openvino is not installed")
 
@@ -25,13 +23,6 @@ ASKED = DecodeRequest("en", Task.TRANSCRIBE, DecodingOptions(beam_size=1), 0.0)
 def halved(numbers: np.ndarray) -> np.ndarray:
     """bfloat16, as its two bytes."""
     return (np.ascontiguousarray(numbers, np.float32).view(np.uint32) >> 16).astype(np.uint16)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[OpenVinoEngine]:
-    made = OpenVinoEngine(bundled(), model="tiny.en", layout=Layout(1, 1))
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """A text that goes on as long as somebody speaks, on real speech."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -9,22 +8,14 @@ import pytest
 from scriba.audio.decode import open_recording
 from scriba.domain.options import DecodingOptions
 from scriba.domain.transcript import Task
-from scriba.engine.layout import Layout
 from scriba.engine.port import Audio, DecodeRequest
-from tests.speech import bundled, two_cities
+from tests.speech import two_cities
 
 pytest.importorskip("openvino", reason="openvino is not installed")
 
 from scriba.engine.openvino.engine import OpenVinoEngine
 
 ASKED = DecodeRequest("en", Task.TRANSCRIBE, DecodingOptions(beam_size=1), 0.0)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[OpenVinoEngine]:
-    made = OpenVinoEngine(bundled(), model="tiny.en", layout=Layout(1, 1))
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")
