@@ -52,7 +52,13 @@ def listen(
     from scriba.cli.listening import listen as run
 
     address = url.rstrip("/").replace("http", "ws", 1) + "/v1/live"
-    asked: dict[str, Any] = {"model": model, "language": language, "prompt": prompt, "delay": delay}
-    start = {name: value for name, value in asked.items() if value is not None} | {"refine": refine}
+    asked: dict[str, Any] = {
+        "model": model,
+        "language": language,
+        "prompt": prompt,
+        "delay": delay,
+        "refine": refine or None,
+    }
+    start = {name: value for name, value in asked.items() if value is not None}
     with suppress(KeyboardInterrupt):
         asyncio.run(run(source, address, start, key=key, fast=fast))
