@@ -260,28 +260,25 @@ class Ahead:
         self.rows: list[tuple[int, ...]] = [(100 + window,) for window in range(windows)]
         self.lengths: list[int] = []
 
-    def first(self, asked: Sequence[Sequence[int]]) -> Logits:
-        return self._read(
-            padded([[row[0], *own] for row, own in zip(self.rows, asked, strict=True)]), [()] * 9
-        )
+    def first(self, asked: Sequence[Sequence[int]]) -> list[Logits]:
+        return self._read([[row[0], *own] for row, own in zip(self.rows, asked, strict=True)], [()] * 9)
 
     def believe(self, counts: Sequence[int], read: int) -> None:
         vain = [read - count for count in counts]
         self.rows = [row[: len(row) - own] for row, own in zip(self.rows, vain, strict=True)]
 
-    def read_on(self, tokens: NDArray[np.int64], windows: Sequence[int]) -> Logits:
-        return self._read(tokens, [self.rows[place] for place in windows])
+    def read_on(self, rows: Sequence[Sequence[int]], windows: Sequence[int]) -> list[Logits]:
+        return self._read(rows, [self.rows[place] for place in windows])
 
-    def _read(self, tokens: NDArray[np.int64], before: Sequence[tuple[int, ...]]) -> Logits:
+    def _read(self, rows: Sequence[Sequence[int]], before: Sequence[tuple[int, ...]]) -> list[Logits]:
+        tokens = padded(rows)
         self.lengths.append(tokens.shape[1])
         self.rows = [(*row, *map(int, own)) for row, own in zip(before, tokens, strict=False)]
         starts = [len(row) - tokens.shape[1] for row in self.rows]
-        return np.stack(
-            [
-                np.stack([self._says(row[: start + place + 1]) for place in range(tokens.shape[1])])
-                for row, start in zip(self.rows, starts, strict=True)
-            ]
-        )
+        return [
+            np.stack([self._says(row[: start + place + 1]) for place in range(len(asked))])
+            for row, start, asked in zip(self.rows, starts, rows, strict=True)
+        ]
 
 
 @pytest.mark.parametrize(

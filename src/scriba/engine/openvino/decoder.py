@@ -16,6 +16,7 @@ from scriba.engine.ct2_weights import Ct2Weights
 from scriba.engine.openvino.encoding import Encoding
 from scriba.engine.openvino.runtime import Half, Runtime, borrowed, request_pool
 from scriba.engine.prompts import MAX_TOKENS
+from scriba.engine.search.draft import padded
 
 if TYPE_CHECKING:  # it needs openvino as soon as it is imported
     from scriba.engine.openvino.vocabulary import Projection
@@ -176,24 +177,27 @@ class DecoderSession:
         places: Sequence[int] = (-1,),
         *,
         pads: Sequence[int] | None = None,
-    ) -> NDArray[np.float32]:
+        wanted: Sequence[int] | None = None,
+    ) -> list[NDArray[np.float32]]:
         """Read the same number of tokens for each window, which has one row yet.
 
         Args:
             tokens: shape ``(windows, length)``.
             places: behind which of the tokens logits are wanted.
             pads: how many of each row's first tokens are none; only in the first call.
+            wanted: of each window, how many of the places are; all where it is not said.
 
         Returns:
-            float32, shape ``(windows, places, vocabulary)``, the session's own until it reads on.
+            For each window float32 of shape ``(places, vocabulary)``, the session's own until it reads on.
         """
         rows, length = tokens.shape
         if pads is not None:
             self._hide(0, np.arange(length) < np.asarray(pads)[:, np.newaxis])
-        return self._infer(tokens, np.arange(rows, dtype=np.int32), np.array(places) % length)
+        hidden = self._read(tokens, np.arange(rows, dtype=np.int32), np.array(places) % length)
+        return self._logits_of(hidden, wanted or [len(places)] * rows)
 
     def read(self, tokens: NDArray[np.int64], parents: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self._infer(tokens[:, np.newaxis], parents, np.zeros(1, dtype=np.int64))[:, 0]
+        return self._project(self._read(tokens[:, np.newaxis], parents, np.zeros(1, dtype=np.int64))[:, 0])
 
     def keep(self, windows: Sequence[int]) -> None:
         for place, window in enumerate(windows):
@@ -206,10 +210,12 @@ class DecoderSession:
         self._hidden = self._hidden[list(windows)]
         self._attach()
 
-    def read_on(self, tokens: NDArray[np.int64], windows: Sequence[int]) -> NDArray[np.float32]:
+    def read_on(self, rows: Sequence[Sequence[int]], windows: Sequence[int]) -> list[NDArray[np.float32]]:
         if len(windows) < len(self._hidden):
             self.keep(windows)
-        return self._infer(tokens, np.array(windows, dtype=np.int32), np.arange(tokens.shape[1]))
+        tokens = padded(rows)
+        hidden = self._read(tokens, np.array(windows, dtype=np.int32), np.arange(tokens.shape[1]))
+        return self._logits_of(hidden, [len(row) for row in rows])
 
     def believe(self, counts: Sequence[int], read: int) -> None:
         if min(counts) == read:
@@ -256,12 +262,18 @@ class DecoderSession:
         positions: NDArray[np.int64] = np.cumsum(counted, axis=1) + before - 1
         return positions.clip(0, MAX_TOKENS - 1)
 
-    def _infer(
+    def _logits_of(self, hidden: NDArray[np.float32], counts: Sequence[int]) -> list[NDArray[np.float32]]:
+        """Of each row's first places: the table of tokens is most of what a place costs."""
+        flat = np.concatenate([row[:count] for row, count in zip(hidden, counts, strict=True)])
+        return np.split(self._project(flat), np.cumsum(counts[:-1]))
+
+    def _read(
         self,
         tokens: NDArray[np.int64],
         parents: NDArray[np.int32],
         places: NDArray[np.int64],
     ) -> NDArray[np.float32]:
+        """Hidden states of the places, shape ``(rows, places, width)``."""
         rows, length = tokens.shape
         if length == 1 and not self._hidden.size:  # nearly always, and numpy's calls add up
             positions = np.full((rows, 1), min(self._length, MAX_TOKENS - 1), dtype=np.int64)
@@ -276,4 +288,5 @@ class DecoderSession:
             self._request.set_input_tensor(place, self._runtime.tensor(array))
         self._request.infer(share_outputs=True)
         self._length += length
-        return self._project(self._request.get_output_tensor(0).data)
+        states: NDArray[np.float32] = self._request.get_output_tensor(0).data
+        return states

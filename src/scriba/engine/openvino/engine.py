@@ -154,7 +154,7 @@ class OpenVinoEngine:
         if not tokenizer.multilingual:
             return LanguageGuess((("en", 1.0),))
         with self._decoder.session([encoded.encoding]) as session:
-            logits = session.feed(np.array([[tokenizer.start_of_transcript]]))[0, 0]
+            [[logits]] = session.feed(np.array([[tokenizer.start_of_transcript]]))
         codes = sorted(tokenizer.language_tokens)
         chances = _softmax(logits[[tokenizer.language_tokens[code] for code in codes]])
         ranked = sorted(zip(codes, chances.tolist(), strict=True), key=lambda own: -own[1])
@@ -185,14 +185,19 @@ class OpenVinoEngine:
         witness: Witness | None = None
         encodings = [encoded.encoding for encoded, _ in batch]
         with self._busy as alone, self._decoder.session(encodings, alone=alone) as session:
-            logits = session.feed(tokens, [start, *range(last, tokens.shape[1])], pads=pads)
-            silent = [float(_softmax(own)[self._tokenizer.no_speech]) for own in logits[:, 0]]
+            logits = session.feed(
+                tokens,
+                [start, *range(last, tokens.shape[1])],
+                pads=pads,
+                wanted=[2 + len(own) for own in asked],
+            )
+            silent = [float(_softmax(own[0])[self._tokenizer.no_speech]) for own in logits]
             if ahead:
                 if any(request.words for _, request in batch):
                     witness = Witness(session, [encoded.heard for encoded, _ in batch])
-                search_greedily(witness or session, logits[:, 1:], asked, greedy, drafts)
+                search_greedily(witness or session, [own[1:] for own in logits], asked, greedy, drafts)
             else:
-                search_all(session, logits[:, 1], searches)
+                search_all(session, np.stack([own[1] for own in logits]), searches)
         results = []
         for window, ((encoded, request), search) in enumerate(zip(batch, searches, strict=True)):
             best, no_speech = search.best(), silent[window]
@@ -242,7 +247,7 @@ class OpenVinoEngine:
         with self._decoder.session([encoded.encoding]) as session:
             for begin in range(0, len(tokens), _ALIGN_AT_ONCE):
                 part = tokens[begin : begin + _ALIGN_AT_ONCE]
-                logits = session.feed(part[np.newaxis], range(len(part)))[0]
+                [logits] = session.feed(part[np.newaxis], range(len(part)))
                 told.append(session.attention[0, :, :, : encoded.heard].copy())
                 for place, following in enumerate(tokens[begin + 1 : begin + 1 + len(part)]):
                     if begin + place >= len(start) - 1 and following != self._tokenizer.end_of_text:

@@ -54,16 +54,14 @@ class Projection:
     def __call__(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
         """
         Args:
-            hidden: shape ``(rows, places, width)``.
+            hidden: shape ``(rows, width)``.
 
         Returns:
-            float32, shape ``(rows, places, tokens)``, this object's own until its next call.
+            float32, shape ``(rows, tokens)``, this object's own until its next call.
         """
-        rows, places, width = hidden.shape
-        flat = hidden.reshape(rows * places, 1, width)
         # Kept until the call is over: the tensor looks at the array's own memory.
-        array = np.ascontiguousarray(np.repeat(flat, _FEWEST_ROWS, axis=0) if len(flat) == 1 else flat)
-        self._request.set_input_tensor(self._runtime.tensor(array))
+        array = np.ascontiguousarray(np.repeat(hidden, _FEWEST_ROWS, axis=0) if len(hidden) == 1 else hidden)
+        self._request.set_input_tensor(self._runtime.tensor(array[:, np.newaxis]))
         self._request.infer(share_outputs=True)
         told: NDArray[np.float32] = self._request.get_output_tensor(0).data
-        return told[: len(flat)].reshape(rows, places, -1)
+        return told[: len(hidden), 0]

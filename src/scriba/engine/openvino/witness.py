@@ -65,9 +65,9 @@ class Witness:
             self._rows[window].append(told[place, :, : counts[place], : self._heard[window]].copy())
         self._session.believe(counts, read)
 
-    def read_on(self, tokens: NDArray[np.int64], windows: Sequence[int]) -> NDArray[np.float32]:
+    def read_on(self, rows: Sequence[Sequence[int]], windows: Sequence[int]) -> list[NDArray[np.float32]]:
         self._running = [self._running[place] for place in windows]
-        return self._session.read_on(tokens, windows)
+        return self._session.read_on(rows, windows)
 
     def witnessed(self, window: int, tokens: Sequence[int], chances: Sequence[float]) -> Witnessed:
         """What was seen of a window whose text is written."""

@@ -31,15 +31,15 @@ class DraftReader(Protocol):
         them never was."""
         ...
 
-    def read_on(self, tokens: NDArray[np.int64], windows: Sequence[int]) -> NDArray[np.float32]:
+    def read_on(self, rows: Sequence[Sequence[int]], windows: Sequence[int]) -> Sequence[NDArray[np.float32]]:
         """
         Args:
-            tokens: shape ``(rows, length)``, one row for each window.
+            rows: tokens of each window, not equally many: all count as read as often as the longest has.
             windows: the places in the last call of the windows that take part, in the order of their rows.
 
         Returns:
-            The logits behind every token, ``(rows, length, vocabulary)``; the reader's own until its next
-            call.
+            For each row the logits behind its tokens, ``(tokens, vocabulary)``; the reader's own until its
+            next call.
         """
         ...
 
@@ -75,7 +75,7 @@ def padded(rows: Sequence[Sequence[int]]) -> NDArray[np.int64]:
 
 def search_greedily(
     reader: DraftReader,
-    first: NDArray[np.float32],
+    first: Sequence[NDArray[np.float32]],
     asked: Sequence[Sequence[int]],
     searches: Sequence[Greedy],
     drafts: Sequence[Draft],
@@ -83,12 +83,13 @@ def search_greedily(
     """Run the searches to their ends.
 
     Args:
-        first: the logits behind each window's prompt and the draft's tokens that were read with it, shape
-            ``(windows, tokens, vocabulary)``.
+        first: the logits behind each window's prompt and the draft's tokens that were read with it, each of
+            shape ``(tokens, vocabulary)``.
         asked: those tokens of each window.
     """
     running = list(range(len(searches)))
     logits = first
+    read = 1 + max(len(tokens) for tokens in asked)
     while True:
         believed: list[int] = []
         following: dict[int, list[int]] = {}
@@ -97,13 +98,15 @@ def search_greedily(
             believed.append(count)
             if token is not None:
                 following[place] = [token, *drafts[window].next()]
-        reader.believe(believed, logits.shape[1])
+        reader.believe(believed, read)
         if not following:
             return
         places = closed_up(following, len(running))
         running = [running[place] for place in places]
-        asked = [following[place][1:] for place in places]
-        logits = reader.read_on(padded([following[place] for place in places]), places)
+        rows = [following[place] for place in places]
+        asked = [row[1:] for row in rows]
+        read = max(len(row) for row in rows)
+        logits = reader.read_on(rows, places)
 
 
 def _follow(
