@@ -3,10 +3,11 @@
     python -m benchmarks.live [--model NAME]... [--quick] [--minutes M] [--peers PYTHON]
 
 ``M`` minutes of joined speech a stream (two of them else); the number of streams goes up until the 95th
-percentile of the lag passes 2 s. Lag is the moment at which a settled word arrives less that at which its
-last sample was sent. The offline error is that of the same server for the same recording as a file. Then the
-same for whisper_streaming's policy with the same weights (``benchmarks.local_agreement``), and for other
-servers (``benchmarks.live_peers``) if an interpreter is named that has them.
+percentile of the lag passes 2 s; then one stream with each other delay level. Lag is the moment at which a
+settled word arrives less that at which its last sample was sent. The offline error is that of the same
+server for the same recording as a file. Then the same for whisper_streaming's policy with the same weights
+(``benchmarks.local_agreement``), and for other servers (``benchmarks.live_peers``) if an interpreter is named
+that has them.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ from benchmarks.server import Server
 from benchmarks.tables import Column, Section
 from benchmarks.weights import find_weights
 from scriba.bench.scoring import normalise_text
+from scriba.live.options import Delay
 
 COUNTS = (1, 4, 6, 8, 16, 24, 32)
 _QUICK_COUNTS = (1, 4)
+_OTHER_DELAYS = tuple(delay for delay in Delay if delay is not Delay.LOW)
 _TOO_LATE = 2.0
 _RATE = 16_000
 _CHUNK = _RATE // 10
@@ -63,14 +66,15 @@ _COLUMNS = (
 )
 
 
-async def listen(url: str, samples: Samples, delay: float) -> Heard:
-    """One stream, sent 100 ms at a time, each chunk when its last sample would have been said."""
+async def listen(url: str, samples: Samples, later: float, delay: Delay = Delay.LOW) -> Heard:
+    """One stream, begun ``later`` and sent 100 ms at a time, each chunk when its last sample would have been
+    said."""
     heard = Heard()
     data = (np.clip(samples, -1, 1) * 32767).astype("<i2")
-    await asyncio.sleep(delay)
+    await asyncio.sleep(later)
     async with connect(url.replace("http", "ws") + "/v1/live", max_size=None) as socket:
         await socket.recv()
-        await socket.send(json.dumps({"type": "start", "language": "en"}))
+        await socket.send(json.dumps({"type": "start", "language": "en", "delay": delay}))
         if json.loads(await socket.recv())["type"] != "started":
             heard.refused = True
             return heard
@@ -116,11 +120,13 @@ def _changed(shown: Sequence[str], following: Sequence[str]) -> int:
     )
 
 
-async def run_streams(url: str, speeches: Sequence[Speech], count: int) -> list[Heard]:
+async def run_streams(
+    url: str, speeches: Sequence[Speech], count: int, delay: Delay = Delay.LOW
+) -> list[Heard]:
     chance = random.Random(count)
     return await asyncio.gather(
         *(
-            listen(url, speeches[index % len(speeches)].samples, chance.random() * 2.0)
+            listen(url, speeches[index % len(speeches)].samples, chance.random() * 2.0, delay)
             for index in range(count)
         )
     )
@@ -196,6 +202,11 @@ def measure(arguments: Arguments) -> Section:
                 say(json.dumps(row))
                 if row["p95"] > _TOO_LATE and count > 1:  # alone, more is done for accuracy than for haste
                     break
+            for delay in () if arguments.quick else _OTHER_DELAYS:
+                say(f"{model}, delay {delay}: one stream")
+                heard = asyncio.run(run_streams(server.url, speeches, 1, delay))
+                section.rows.append(_row(f"{model}, {delay}", 1, heard, speeches, base.wer))
+                say(json.dumps(section.rows[-1]))
         _measure_baseline(section, model, speeches, base.wer, arguments)
         if arguments.peers is not None:
             _measure_peers(section, model, speeches, base, arguments, arguments.peers)

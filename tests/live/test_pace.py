@@ -35,14 +35,16 @@ def test_with_room_everything_is_heard() -> None:
     assert not pace.full
 
 
-def test_a_slow_model_alone_leaves_out_hearings_and_keeps_its_beam() -> None:
-    assert pace_of(Clock(), 0.5, 1).effort(0.4) == Effort(hurry=True)
+def test_a_slow_model_alone_leaves_out_hearings_and_its_beam_and_only_then_sound() -> None:
+    assert pace_of(Clock(), 0.39, 1).effort(0.4) == AT_EASE
+    assert pace_of(Clock(), 0.5, 1).effort(0.4) == Effort(hurry=True, greedy=True)
+    assert pace_of(Clock(), 0.9, 1).effort(0.4) == Effort(hurry=True, greedy=True, thrift=True)
 
 
 def test_the_fuller_the_machine_the_rarer_the_hearings() -> None:
     efforts = [pace_of(Clock(), turnaround, 8).effort(0.4) for turnaround in (0.1, 0.2, 0.4, 5.0)]
 
-    assert all(effort.hurry and effort.thrift for effort in efforts)
+    assert all(effort.hurry and effort.greedy and effort.thrift for effort in efforts)
     assert [effort.stretch for effort in efforts] == pytest.approx([1, 1.25, 2.5, 4], rel=0.01)
 
 
@@ -59,7 +61,7 @@ def test_more_streams_than_workers_are_thrifty_also_while_none_of_them_waits() -
     hear_each(2)
     assert pace.effort(0.4) == AT_EASE
     hear_each(3)
-    assert pace.effort(0.4) == Effort(hurry=True, thrift=True)
+    assert pace.effort(0.4) == Effort(hurry=True, greedy=True, thrift=True)
     clock.now += 2.0
     hear_each(2)
     assert pace.effort(0.4) == AT_EASE

@@ -15,7 +15,7 @@ from scriba.domain.transcript import Task
 from scriba.engine.port import AlignedWord, Audio, Decoded, DecodeRequest, Encoded, LanguageGuess, Phrase
 from scriba.engine.steps import Align, Decode, DetectLanguage, Encode, Flow
 from scriba.live.joining import behind
-from scriba.transcribe.fallback import decode_with_fallback
+from scriba.transcribe.fallback import decode_verified
 from scriba.transcribe.sentences import merge_punctuation
 
 LanguageChooser = Callable[[LanguageGuess | None], str]
@@ -65,7 +65,8 @@ def hear(request: HearingRequest, choose: LanguageChooser) -> Flow[Hearing]:
     )
     decoded: Decoded
     if request.last:
-        decoded = yield from decode_with_fallback(encoded, decoding)
+        whole = Encode(request.audio, full=True)
+        encoded, decoded = yield from decode_verified(encoded, decoding, whole)
     else:
         decoded = yield Decode(encoded, decoding)
     words = yield from _align(encoded, request, decoded, language)

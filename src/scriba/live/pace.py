@@ -18,18 +18,20 @@ _LONGEST_COMPANY, _COMPANY = 0.25, 0.4
 _BUSY_SECONDS = 2.0
 """A stream that asked for a hearing so lately is one of those that the machine is shared by."""
 _SLOW = 2.0
-"""Steps that a hearing may take before it is made cheaper for a stream that has the machine to itself."""
+"""Steps that a hearing may take before a stream that has the machine to itself hears less at once. From one
+step on it is decoded greedily: on a slow machine the beam alone made words half a second later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """What the machine has room for, for one stream.
 
-    ``hurry``: leave out hearings that later audio makes needless. ``thrift``: others wait, too: decode
-    greedily, and less sound at once. ``stretch``: so many steps lie between two hearings.
+    ``hurry``: leave out hearings that later audio makes needless. ``greedy``: decode so, and from a draft.
+    ``thrift``: others wait, too: less sound at once. ``stretch``: so many steps lie between two hearings.
     """
 
     hurry: bool = False
+    greedy: bool = False
     thrift: bool = False
     stretch: float = 1.0
 
@@ -64,9 +66,9 @@ class Pace:
         """What may be spent on a stream that is heard every ``step`` seconds while there is room."""
         late = self.turnaround > step
         if not self.crowded:
-            return Effort(hurry=late, thrift=self.turnaround > _SLOW * step)
+            return Effort(hurry=late, greedy=late, thrift=self.turnaround > _SLOW * step)
         wanted = _REST * self.turnaround / step
-        return Effort(hurry=True, thrift=True, stretch=max(1.0, min(wanted, _MOST_STRETCH)))
+        return Effort(hurry=True, greedy=True, thrift=True, stretch=max(1.0, min(wanted, _MOST_STRETCH)))
 
     @property
     def company(self) -> float:

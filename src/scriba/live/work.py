@@ -91,7 +91,7 @@ def listen_to(
         task=options.task,
         options=_decoding(
             options,
-            beam_size=1 if effort.thrift else options.beam_size,
+            beam_size=1 if effort.greedy else options.beam_size,
             temperatures=(0.0, 0.4) if final else (0.0,),
         ),
         # Again at the end of each utterance: people change their language between sentences.
@@ -99,7 +99,7 @@ def listen_to(
         last=final,
         # Rounding may decide otherwise with a draft than without: what went on undisturbed and what was
         # resumed are to be the same while there is room.
-        draft=draft if effort.thrift else (),
+        draft=draft if effort.greedy else (),
         short=effort.thrift,
     )
     return Work(kind, window.start, end, effort, request, language.choose)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from scriba.domain.options import DecodingOptions
+from scriba.engine.context import looks_wrong
 from scriba.engine.port import Decoded, DecodeRequest, Encoded
-from scriba.engine.steps import Decode, Flow
+from scriba.engine.steps import Decode, Encode, Flow
 
 
 def decode_with_fallback(encoded: Encoded, request: DecodeRequest) -> Flow[Decoded]:
@@ -20,6 +21,23 @@ def decode_with_fallback(encoded: Encoded, request: DecodeRequest) -> Flow[Decod
         passes.append(decoded)
     calm = [decoded for decoded in passes if not is_repetitive(decoded, options)]
     return max(calm or passes, key=lambda decoded: decoded.avg_logprob)
+
+
+def decode_verified(encoded: Encoded, request: DecodeRequest, whole: Encode) -> Flow[tuple[Encoded, Decoded]]:
+    """A result over a short context counts if nothing speaks against it; else the full one decides.
+
+    Args:
+        whole: how to encode the same sound with all of the context.
+    """
+    if not encoded.full:
+        options = request.options
+        decoded: Decoded = yield Decode(encoded, replace(request, temperature=options.temperatures[0]))
+        if is_silence(decoded, options) or not (
+            looks_wrong(decoded, encoded.seconds) or needs_another_pass(decoded, options)
+        ):
+            return encoded, decoded
+        encoded = yield whole
+    return encoded, (yield from decode_with_fallback(encoded, request))
 
 
 def is_repetitive(decoded: Decoded, options: DecodingOptions) -> bool:

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from scriba.domain.media import SAMPLE_RATE
 from scriba.domain.options import TranscribeOptions
 from scriba.domain.transcript import SPACELESS_LANGUAGES
-from scriba.engine.context import looks_wrong
 from scriba.engine.port import AlignedWord, Decoded, DecodeRequest, Encoded, Phrase
 from scriba.engine.steps import Align, Decode, Encode, Flow
-from scriba.transcribe.fallback import decode_with_fallback, is_silence, needs_another_pass
+from scriba.transcribe.fallback import decode_verified, is_silence
 from scriba.transcribe.sentences import merge_punctuation, needs_words
 from scriba.transcribe.text import normalise
 from scriba.transcribe.windows import LEAST_MISSED, Window
@@ -151,7 +150,8 @@ class _Listener:
         if once:
             decoded: Decoded = yield Decode(encoded, replace(request, temperature=0.0))
         else:
-            encoded, decoded = yield from self._decode(encoded, offset, request)
+            whole = self._encode(offset, offset + encoded.seconds, full=True)
+            encoded, decoded = yield from decode_verified(encoded, request, whole)
         phrases = [HeardPhrase(phrase, None) for phrase in decoded.phrases]
         if phrases and self._word_times and self._wants_words(encoded, decoded, offset):
             aligned: list[list[AlignedWord]] = yield Align(
@@ -180,20 +180,6 @@ class _Listener:
             prepended=decoding.prepend_punctuations,
             appended=decoding.append_punctuations,
         )
-
-    def _decode(
-        self, encoded: Encoded, offset: float, request: DecodeRequest
-    ) -> Flow[tuple[Encoded, Decoded]]:
-        """A result over a short context counts if nothing speaks against it; else the full one decides."""
-        if not encoded.full:
-            first = replace(request, temperature=request.options.temperatures[0])
-            decoded: Decoded = yield Decode(encoded, first)
-            if is_silence(decoded, request.options) or not (
-                looks_wrong(decoded, encoded.seconds) or needs_another_pass(decoded, request.options)
-            ):
-                return encoded, decoded
-            encoded = yield self._encode(offset, offset + encoded.seconds, full=True)
-        return encoded, (yield from decode_with_fallback(encoded, request))
 
     def _wants_words(self, encoded: Encoded, decoded: Decoded, offset: float) -> bool:
         """Word times cost a pass of the decoder: only where they are asked for or something hangs on them."""
