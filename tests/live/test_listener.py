@@ -236,3 +236,73 @@ def test_in_a_hurry_fewer_hearings_settle_the_same_words(audio: NDArray[np.float
         assert text([(0.0, event) for event in events]) == said
 
     assert hearings[1] < hearings[0] / 2
+
+
+HURRY = Effort(hurry=True, greedy=True, thrift=True)
+
+
+def fed(audio: NDArray[np.float32], seconds: float) -> Listener:
+    listener = Listener(LiveOptions(), frozenset({"en"}))
+    listener.hear(audio[: round(seconds * RATE)])
+    return listener
+
+
+def test_a_hearing_that_waited_for_its_turn_hears_what_came_meanwhile(audio: NDArray[np.float32]) -> None:
+    listener, at_once = fed(audio, 2.0), fed(audio, 4.0)
+    early = listener.next_work(HURRY)
+    assert early is not None
+    assert early.kind is Kind.TICK
+    listener.hear(audio[2 * RATE : 4 * RATE])
+
+    late, expected = listener.renew(early, HURRY), at_once.next_work(HURRY)
+
+    assert late is not None
+    assert expected is not None
+    assert early.end < 2 * RATE < late.end == expected.end
+    np.testing.assert_array_equal(late.request.audio, expected.request.audio)
+    assert listener.state() == at_once.state()
+
+
+def test_with_room_a_hearing_stays_what_it_was(audio: NDArray[np.float32]) -> None:
+    listener = fed(audio, 2.0)
+    work = listener.next_work()
+    assert work is not None
+    listener.hear(audio[2 * RATE : 4 * RATE])
+
+    assert listener.renew(work, Effort()) is work
+
+
+def test_the_end_of_an_utterance_is_heard_whatever_came_meanwhile(audio: NDArray[np.float32]) -> None:
+    listener = fed(audio, 4.0)
+    listener.end_utterance()
+    engine = ByHeart(audio)
+    while (work := listener.next_work(HURRY)) is not None and work.kind is not Kind.FINAL:
+        listener.take(work, run_inline(work.flow(), engine))
+    assert work is not None
+    listener.hear(audio[4 * RATE : 8 * RATE])
+
+    assert listener.renew(work, HURRY) is work
+
+
+def test_late_hearings_settle_the_same_words(audio: NDArray[np.float32]) -> None:
+    """Every piece of work waits for half a second of audio, pauses and ends among it."""
+    engine = ByHeart(audio)
+    listener = Listener(LiveOptions(), frozenset({"en"}))
+    events: list[LiveEvent] = []
+    waiting, renewed = None, 0
+    half = RATE // 2
+    for start in range(0, len(audio) + 20 * half, half):
+        listener.hear(audio[start : start + half])
+        if start <= len(audio) < start + half:
+            listener.end_utterance()
+        if waiting is not None:
+            work = listener.renew(waiting, HURRY)
+            renewed += work is not waiting
+            waiting = None
+            if work is not None:
+                listener.take(work, run_inline(work.flow(), engine))
+        waiting = waiting or listener.next_work(HURRY)
+        events += listener.events()
+
+    assert text([(0.0, event) for event in events]) == "".join(word.text for word in engine.words)
+    assert renewed > 5

@@ -15,15 +15,18 @@ class Clock:
         return self.now
 
 
-def pace_of(clock: Clock, turnaround: float, under_way: int) -> Pace:
-    """After many hearings of that length, with so many more just begun."""
-    pace = Pace(2, clock)
+def pace_of(clock: Clock, turnaround: float, under_way: int, busy: float = 0.0) -> Pace:
+    """After many hearings of that length, with so many more just begun; ``busy``: a worker's seconds each."""
+    spent = [0.0]
+    pace = Pace(2, lambda: spent[0], clock)
     for _ in range(40):
-        began = pace.began()
+        pace.ask("early")
         clock.now += turnaround
-        pace.ended(began)
-    for _ in range(under_way):
-        pace.began()
+        spent[0] += busy
+        pace.answer("early")
+    pace.depart("early")
+    for stream in range(under_way):
+        pace.ask(stream)
     return pace
 
 
@@ -32,7 +35,7 @@ def test_with_room_everything_is_heard() -> None:
 
     assert pace.effort(0.4) == AT_EASE
     assert pace.company == 0.0
-    assert not pace.full
+    assert pace.refusal() is None
 
 
 def test_a_slow_model_alone_leaves_out_hearings_and_its_beam_and_only_then_sound() -> None:
@@ -50,13 +53,13 @@ def test_the_fuller_the_machine_the_rarer_the_hearings() -> None:
 
 def test_more_streams_than_workers_are_thrifty_also_while_none_of_them_waits() -> None:
     clock = Clock()
-    pace = Pace(2, clock)
+    pace = Pace(2, clock=clock)
 
     def hear_each(count: int) -> None:
         for stream in range(count):
-            began = pace.began(stream)
+            pace.ask(stream)
             clock.now += 0.05
-            pace.ended(began)
+            pace.answer(stream)
 
     hear_each(2)
     assert pace.effort(0.4) == AT_EASE
@@ -68,7 +71,51 @@ def test_more_streams_than_workers_are_thrifty_also_while_none_of_them_waits() -
 
 
 def test_one_stream_more_is_refused_when_hearings_take_long() -> None:
-    assert pace_of(Clock(), 1.0, 8).full
+    assert pace_of(Clock(), 1.0, 8).refusal() == "hearing a few words takes 1.0 s"
+
+
+def test_one_stream_more_is_refused_when_each_would_be_heard_too_rarely() -> None:
+    pace = pace_of(Clock(), 0.2, 4, busy=0.4)
+
+    assert pace.cost == pytest.approx(0.4, rel=0.05)
+    assert pace.refusal() is None
+    assert pace.refusal(opening=2) == "with one more, each would be heard every 1.4 s only"
+    pace.ask("one more")
+    pace.ask("and one")
+    assert pace.refusal() is not None
+    pace.depart("and one")
+    assert pace.refusal() is None
+
+
+def test_those_who_came_just_now_count_before_they_are_heard() -> None:
+    clock = Clock()
+    pace = Pace(2, clock=clock)
+    pace.cost = 0.5
+
+    def come() -> list[int]:
+        taken = []
+        for stream in range(16):
+            if pace.refusal() is None:
+                pace.arrive(stream)
+                taken.append(stream)
+        return taken
+
+    assert come() == [0, 1, 2, 3, 4]
+    clock.now += 6.0  # none of them said anything
+    assert pace.refusal() is None
+
+
+def test_what_a_session_was_waiting_for_when_it_ended_is_not_waited_for() -> None:
+    clock = Clock()
+    pace = pace_of(clock, 3.0, 3)
+    before = pace.crowded
+
+    for stream in range(3):
+        pace.depart(stream)
+
+    assert (before, pace.crowded) == (True, False)
+    clock.now += 6.0
+    assert pace.turnaround == 0.0
 
 
 def test_after_a_while_without_work_nothing_is_known() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from scriba.domain.errors import (
     OverloadedError,
     SessionNotFoundError,
 )
+from scriba.engine.port import Engine
 from scriba.engine.scheduler import Scheduler
 from scriba.live.events import Partial
 from scriba.live.numbered import Acknowledged, Numbered
@@ -47,10 +48,11 @@ async def serving(
     limits: LiveLimits = LIMITS,
     cost: float = 0.0,
     transcriber: PriorityTranscriber | None = None,
+    try_out: Callable[[Engine, Scheduler], float] | None = None,
 ) -> AsyncIterator[LiveService]:
     scheduler = Scheduler(2)
     engines = Engines(ByHeart(audio, cost=cost))
-    service = LiveService(engines, scheduler, folder, limits, transcriber=transcriber)
+    service = LiveService(engines, scheduler, folder, limits, transcriber=transcriber, try_out=try_out)
     await service.start()
     try:
         yield service
@@ -260,6 +262,67 @@ async def test_a_full_machine_refuses_before_the_old_ones_suffer(
                 await asyncio.sleep(0.05)
         with pytest.raises(OverloadedError, match="The machine is full"):
             await service.open(LiveOptions(), PcmFormat())
+
+
+async def test_many_who_come_at_once_to_a_fresh_server_are_not_all_taken(
+    tmp_path: Path, audio: NDArray[np.float32]
+) -> None:
+    tried: list[str] = []
+
+    def try_out(engine: Engine, _: Scheduler) -> float:
+        tried.append(engine.model)
+        return 0.5
+
+    async with serving(tmp_path, audio, try_out=try_out) as service:
+        await asyncio.to_thread(service.learn_cost)
+        opening = [service.open(LiveOptions(), PcmFormat()) for _ in range(16)]
+        opened = await asyncio.gather(*opening, return_exceptions=True)
+
+    refused = [own for own in opened if isinstance(own, BaseException)]
+    assert tried == ["fake"]
+    assert len(opened) - len(refused) == 5
+    assert all(isinstance(own, OverloadedError) and own.retry_after for own in refused)
+    assert "each would be heard every 1.5 s only" in str(refused[0])
+
+
+async def test_sessions_of_before_are_taken_up_however_full_the_machine_is(
+    tmp_path: Path, audio: NDArray[np.float32]
+) -> None:
+    async with serving(tmp_path, audio) as service:
+        before = [(await service.open(LiveOptions(), PcmFormat())).id for _ in range(6)]
+    async with serving(tmp_path, audio, try_out=lambda *_: 0.5) as service:
+        service.learn_cost()
+        for _ in range(6):
+            with suppress(OverloadedError):  # nor because of those who come now
+                await service.open(LiveOptions(), PcmFormat())
+        async with asyncio.timeout(10):
+            while {(await service.record(id_)).state for id_ in before} != {SessionState.DETACHED}:
+                await asyncio.sleep(0.05)
+
+
+async def test_more_streams_than_may_be_under_way_are_all_heard(
+    tmp_path: Path, audio: NDArray[np.float32]
+) -> None:
+    engine = ByHeart(audio, cost=0.02, unsure=0.0)
+    scheduler = Scheduler(1)
+    service = LiveService(Engines(engine), scheduler, tmp_path, LIMITS)
+    await service.start()
+    try:
+        sessions = [await service.open(LiveOptions(), PcmFormat()) for _ in range(7)]
+        for session in sessions:
+            await send(session, pcm(audio[: 8 * RATE]))
+        await service.delete(sessions.pop().id)  # in the midst of it
+        for session in sessions:
+            session.finish()
+        for session in sessions:
+            await session.ended.wait()
+        texts = {(await service.record(session.id)).transcript.text for session in sessions}
+    finally:
+        await service.stop()
+        await asyncio.to_thread(scheduler.close)
+
+    assert texts == {"".join(word.text for word in ByHeart(audio[: 8 * RATE]).words).strip()}
+    assert max(engine.batches) <= 4
 
 
 async def test_streams_of_a_full_machine_are_decoded_together(

@@ -171,6 +171,19 @@ class Listener:
             if work is not None:
                 return work
 
+    def renew(self, work: Work, effort: Effort) -> Work | None:
+        """What to hear instead of work that was not begun, now that there may be more audio."""
+        if work.kind is Kind.FINAL or not effort.hurry:
+            return work
+        if self._undo:
+            for name, value in self._undo.items():
+                setattr(self, name, value)
+            return self.next_work(effort)
+        if self._turns.waiting:  # a pause that is over
+            self._unheard = True
+            return self.next_work(effort)
+        return work
+
     def take(self, work: Work, hearing: Hearing) -> None:
         """What was heard; the events it makes come out of ``events``."""
         self._undo = {}

@@ -27,7 +27,7 @@ from scriba.domain.errors import (
 )
 from scriba.domain.transcript import Transcript
 from scriba.engine.port import Engine, EngineProvider
-from scriba.engine.scheduler import Scheduler
+from scriba.engine.scheduler import Priority, Scheduler
 from scriba.live.events import Refined
 from scriba.live.journal import Journal, Logged
 from scriba.live.numbered import Failed, Finished, Numbered
@@ -93,14 +93,20 @@ class LiveService:
         voices: NetworkProvider | None = None,
         transcriber: PriorityTranscriber | None = None,
         step_for: Callable[[LiveOptions], float] = lambda options: options.settle.step,
+        try_out: Callable[[Engine, Scheduler], float] | None = None,
     ) -> None:
+        """
+        Args:
+            try_out: seconds of a worker that a hearing takes (``scriba.live.trying_out``).
+        """
         self.limits = limits or LiveLimits()
         self._engines = engines
         self._scheduler = scheduler
         self._folder = folder
         self._voices = voices
         self._step_for = step_for
-        self._pace = Pace(scheduler.workers)
+        self._pace = Pace(scheduler.workers, lambda: scheduler.busy_seconds(Priority.LIVE))
+        self._try_out = try_out
         self._sessions: dict[str, LiveSession] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._opening = 0
@@ -120,7 +126,20 @@ class LiveService:
     def full(self) -> bool:
         """Whether a further session would be refused."""
         taken = self.sessions + self._opening
-        return taken >= self.limits.max_sessions or (taken > 0 and self._pace.full)
+        return taken >= self.limits.max_sessions or (
+            taken > 0 and self._pace.refusal(self._opening) is not None
+        )
+
+    def learn_cost(self) -> None:
+        """Find out what hearings take with the default model, so that of many who come at once to a fresh
+        server no more are taken than it can hear. Blocks for a second or so.
+
+        Raises:
+            ScribaError: the model cannot be had, or inference failed.
+        """
+        if self._try_out is not None:
+            with self._engines.acquire(None) as engine:
+                self._pace.cost = self._try_out(engine, self._scheduler)
 
     async def start(self) -> None:
         """Take up what an earlier process left unfinished, and begin to look after the folder."""
@@ -153,6 +172,7 @@ class LiveService:
                 their model cannot be had, or a second hearing and this server does none.
         """
         self._admit()
+        self._admit_another()
         if options.refine and self._transcriber is None:
             raise InvalidOptionError("This server hears no live session again.", field="refine")
         id_ = "live_" + secrets.token_hex(16)
@@ -249,10 +269,14 @@ class LiveService:
                 f"{self.limits.max_sessions}.",
                 retry_after=_RETRY_SECONDS,
             )
-        if taken and self._pace.full:  # nobody suffers where there is nobody
+
+    def _admit_another(self) -> None:
+        """Those who come back are not asked: they were there before."""
+        taken = len(self._sessions) + self._opening
+        why = self._pace.refusal(self._opening)
+        if taken and why is not None:  # nobody suffers where there is nobody
             raise OverloadedError(
-                f"The machine is full: hearing a few words takes {self._pace.turnaround:.1f} s with the "
-                f"{taken} live sessions there are.",
+                f"The machine is full with the {taken} live sessions there are: {why}.",
                 retry_after=_RETRY_SECONDS,
             )
 
@@ -298,6 +322,7 @@ class LiveService:
         )
         if self._stopping:
             session.stop(SessionState.SUSPENDED)
+        self._pace.arrive(id_)
         self._sessions[id_] = session
         self._tasks[id_] = asyncio.create_task(self._run(session, leases))
         return session

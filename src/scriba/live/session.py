@@ -111,7 +111,7 @@ class LiveSession:
         self._published = stream.seq
         self._work: Work | None = None
         self._future: Future[Hearing] | None = None
-        self._began = 0.0
+        self._waited = False
         self._retries = 0
         self._cancel = CancelToken()
         self._synced = stream.received
@@ -222,6 +222,7 @@ class LiveSession:
             await self._fail(EngineError("The live session failed; the server's log has the cause."))
         finally:
             self._cancel.cancel()
+            self._pace.depart(self.id)
             if self.speakers is not None and self._telling is not None:
                 self.speakers.wake()
                 await asyncio.wait([self._telling])
@@ -289,16 +290,25 @@ class LiveSession:
         return True
 
     def _effort(self) -> Effort:
-        return self._pace.effort(self._step)
+        return AT_EASE if self._limits.exact else self._pace.effort(self._step)
 
     def _begin(self) -> bool:
-        """Ask for the next hearing; whether there was one to ask for."""
+        """Ask for the next hearing and begin it in its turn; whether anything came of it."""
         if self._work is None:
-            effort = AT_EASE if self._limits.exact else self._effort()
-            self._work = self._stream.next_work(effort)
+            self._work = self._stream.next_work(self._effort())
             self._retries = 0
-        if self._work is None:
+            if self._work is None:
+                return False
+            self._pace.ask(self.id)
+        if not self._pace.gate.enter(self.id, self._news.set):
+            self._waited = True
             return False
+        if self._waited:
+            self._waited = False
+            self._work = self._stream.renew(self._work, self._effort())
+            if self._work is None:
+                self._pace.withdraw(self.id)
+                return True
         try:
             self._future = self._scheduler.submit(
                 self._work.flow(),
@@ -310,7 +320,6 @@ class LiveSession:
         except OverloadedError:
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._news.set)
             return False
-        self._began = self._pace.began(self.id)
         self._future.add_done_callback(self._wake_from_thread())
         return True
 
@@ -327,7 +336,7 @@ class LiveSession:
         assert self._future is not None  # noqa: S101
         assert self._work is not None  # noqa: S101
         future, self._future = self._future, None
-        self._pace.ended(self._began)
+        self._pace.answer(self.id)
         work = self._work
         try:
             hearing = future.result()
@@ -341,6 +350,8 @@ class LiveSession:
                 self._work = None  # later audio will tell
             elif self._retries >= _MOST_RETRIES:
                 raise
+            else:
+                self._pace.ask(self.id)
             return
         self._work = None
 

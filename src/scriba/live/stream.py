@@ -135,6 +135,10 @@ class LiveStream:
     def next_work(self, effort: Effort) -> Work | None:
         return self.listener.next_work(effort)
 
+    def renew(self, work: Work, effort: Effort) -> Work | None:
+        """What to hear instead of work that was not begun yet."""
+        return self.listener.renew(work, effort)
+
     def take(self, work: Work, hearing: Hearing) -> None:
         self.listener.take(work, hearing)
 

@@ -16,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from scriba import __version__
+from scriba.domain.cancel import CancelToken
 from scriba.domain.errors import InvalidOptionError, ScribaError
 from scriba.doors.context import DoorContext, UploadLimits
 from scriba.doors.forms import shown
@@ -37,7 +38,7 @@ from scriba.server.decode_limits import decode_limits
 from scriba.server.documentation import STATIC_DIR, documentation_router
 from scriba.server.jobs import JobParts
 from scriba.server.openapi import describe
-from scriba.server.readiness import Readiness
+from scriba.server.readiness import Readiness, Warm
 from scriba.server.recording_limits import recording_limits
 from scriba.server.replies import error_response, status_response
 from scriba.server.request_log import RequestLogMiddleware
@@ -64,7 +65,7 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
         ping_seconds=settings.ping_seconds,
         separation=services.separation,
     )
-    readiness = Readiness(services.warm)
+    readiness = Readiness(_warm(services))
     limits = recording_limits(settings)
 
     @asynccontextmanager
@@ -119,6 +120,18 @@ def create_app(services: Services, settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _validation_error)
     describe(app, keys=bool(settings.api_keys))
     return app
+
+
+def _warm(services: Services) -> Warm:
+    """The model is ready, and how much live speech the machine can hear with it is known."""
+
+    def warm(cancel: CancelToken) -> str:
+        model = services.warm(cancel)
+        if services.live is not None:
+            services.live.learn_cost()
+        return model
+
+    return warm
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scriba.audio.decode import DecodeLimits
 from scriba.engine.port import Engine
 from scriba.live.service import LiveService
+from scriba.live.trying_out import try_out
 from scriba.models.installed import InstalledModel
 from scriba.models.residency import Residency
 from scriba.server.decode_limits import decode_limits
@@ -117,6 +118,7 @@ def build_services(settings: Settings, *, with_jobs: bool = False) -> Services:
             transcriber=RecordingTranscriber(
                 engines, scheduler, DecodeLimits(max_seconds=settings.live.max_seconds + 60.0)
             ),
+            try_out=try_out,
         ),
         jobs=_jobs(settings, transcriber, limits, separation) if with_jobs else None,
         separation=separation,

@@ -61,6 +61,7 @@ class Scheduler:
         self._condition = threading.Condition()
         self._waiting = Waiting(workers, max_rows)
         self._waits = Waits()
+        self._busy = dict.fromkeys(Priority, 0.0)
         self._bounds = DEFAULT_BOUNDS | (bounds or {})
         self._hang_seconds = hang_seconds
         self._clock = clock
@@ -89,6 +90,11 @@ class Scheduler:
         """What waits and has waited, of each class."""
         with self._condition:
             return {own: self._waits.load(own, self._waiting.count(own)) for own in Priority}
+
+    def busy_seconds(self, priority: Priority) -> float:
+        """Seconds that workers have spent on steps of this class, each job with its part of a batch."""
+        with self._condition:
+            return self._busy[priority]
 
     def in_flight(self, engine: Engine, rows: int) -> int:
         """Windows of one recording worth having under way, each taking ``rows`` of a batch: enough for a full
@@ -205,6 +211,7 @@ class Scheduler:
                 self._mean_step += 0.1 * (took / len(batch) - self._mean_step)
                 worker.batch = []
                 for index, job in enumerate(batch):
+                    self._busy[job.priority] += took / len(batch)
                     self._after_step(job, None if error else results[index], error)
                 self._condition.notify_all()
 
