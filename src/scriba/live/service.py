@@ -232,6 +232,8 @@ class LiveService:
         session = self._sessions.get(id_)
         last = ended_of(logged)
         state = SessionState.SUSPENDED if session is None else session.state
+        if state is SessionState.FINISHED:  # its last events were not in the log yet when that was read
+            state = SessionState.FINISHING
         if isinstance(last, Finished):
             state = SessionState.FINISHED
         elif isinstance(last, Failed):
