@@ -300,18 +300,20 @@ async def test_sessions_of_before_are_taken_up_however_full_the_machine_is(
                 await asyncio.sleep(0.05)
 
 
-async def test_more_streams_than_may_be_under_way_are_all_heard(
-    tmp_path: Path, audio: NDArray[np.float32]
+async def check_all_are_heard(
+    folder: Path, audio: NDArray[np.float32], engine: ByHeart, workers: int, count: int, deleted: int = 0
 ) -> None:
-    engine = ByHeart(audio, cost=0.02, unsure=0.0)
-    scheduler = Scheduler(1)
-    service = LiveService(Engines(engine), scheduler, tmp_path, LIMITS)
+    """So many streams of 8 s at once; the last ones are deleted in the midst of it."""
+    sound = audio[: 8 * RATE]
+    scheduler = Scheduler(workers)
+    service = LiveService(Engines(engine), scheduler, folder, LIMITS)
     await service.start()
     try:
-        sessions = [await service.open(LiveOptions(), PcmFormat()) for _ in range(7)]
+        sessions = [await service.open(LiveOptions(), PcmFormat()) for _ in range(count)]
         for session in sessions:
-            await send(session, pcm(audio[: 8 * RATE]))
-        await service.delete(sessions.pop().id)  # in the midst of it
+            await send(session, pcm(sound))
+        for _ in range(deleted):
+            await service.delete(sessions.pop().id)
         for session in sessions:
             session.finish()
         for session in sessions:
@@ -320,8 +322,14 @@ async def test_more_streams_than_may_be_under_way_are_all_heard(
     finally:
         await service.stop()
         await asyncio.to_thread(scheduler.close)
+    assert texts == {"".join(word.text for word in ByHeart(sound).words).strip()}
 
-    assert texts == {"".join(word.text for word in ByHeart(audio[: 8 * RATE]).words).strip()}
+
+async def test_more_streams_than_may_be_under_way_are_all_heard(
+    tmp_path: Path, audio: NDArray[np.float32]
+) -> None:
+    engine = ByHeart(audio, cost=0.02, unsure=0.0)
+    await check_all_are_heard(tmp_path, audio, engine, workers=1, count=7, deleted=1)
     assert max(engine.batches) <= 4
 
 
@@ -329,22 +337,7 @@ async def test_streams_of_a_full_machine_are_decoded_together(
     tmp_path: Path, audio: NDArray[np.float32]
 ) -> None:
     engine = ByHeart(audio, cost=0.01, unsure=0.0)
-    scheduler = Scheduler(2)
-    service = LiveService(Engines(engine), scheduler, tmp_path, LIMITS)
-    await service.start()
-    try:
-        sessions = [await service.open(LiveOptions(), PcmFormat()) for _ in range(8)]
-        for session in sessions:
-            await send(session, pcm(audio[: 8 * RATE]))
-            session.finish()
-        for session in sessions:
-            await session.ended.wait()
-        texts = {(await service.record(session.id)).transcript.text for session in sessions}
-    finally:
-        await service.stop()
-        await asyncio.to_thread(scheduler.close)
-
-    assert texts == {"".join(word.text for word in ByHeart(audio[: 8 * RATE]).words).strip()}
+    await check_all_are_heard(tmp_path, audio, engine, workers=2, count=8)
     assert max(engine.batches) >= 3
 
 

@@ -12,7 +12,7 @@ FULL_SECONDS = 0.8
 """Mean turnaround from which a further session would make the others late."""
 _FULL_ROUND = 1.25
 """Seconds in which each stream has to be heard once: where a further session would make it longer, it is
-refused. At 1.1 s the latest twentieth of words was settled 2.3 s late, at 1.5 s 4.9 s (docs/live.md)."""
+refused. With sixteen streams of tiny.en the 95th percentile of lag was 2.3 s at about 1.1 s, 4.9 s at 1.5 s."""
 _ARRIVAL_SECONDS = 5.0
 """For so long a new session is counted among those that are heard, though nobody may have spoken yet."""
 _SMOOTHING, _COST_SMOOTHING = 0.25, 0.1

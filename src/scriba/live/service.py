@@ -125,10 +125,15 @@ class LiveService:
     @property
     def full(self) -> bool:
         """Whether a further session would be refused."""
-        taken = self.sessions + self._opening
-        return taken >= self.limits.max_sessions or (
-            taken > 0 and self._pace.refusal(self._opening) is not None
-        )
+        return self._taken >= self.limits.max_sessions or self._refusal() is not None
+
+    @property
+    def _taken(self) -> int:
+        return self.sessions + self._opening
+
+    def _refusal(self) -> str | None:
+        """Why the others would suffer from one session more. Nobody suffers where there is nobody."""
+        return self._pace.refusal(self._opening) if self._taken else None
 
     def learn_cost(self) -> None:
         """Find out what hearings take with the default model, so that of many who come at once to a fresh
@@ -190,7 +195,7 @@ class LiveService:
 
         Raises:
             SessionNotFoundError: there is none.
-            OverloadedError: as ``open``.
+            OverloadedError: as many sessions as may be.
         """
         if await self._logged(id_) is None:
             raise SessionNotFoundError(f"There is no live session {id_[:60]!r}.", field="session")
@@ -264,21 +269,19 @@ class LiveService:
     def _admit(self) -> None:
         if self._stopping:
             raise OverloadedError("The server is shutting down.", retry_after=10.0)
-        taken = len(self._sessions) + self._opening
-        if taken >= self.limits.max_sessions:
+        if self._taken >= self.limits.max_sessions:
             raise OverloadedError(
-                f"The server is full: it has {taken} live sessions and takes no more than "
+                f"The server is full: it has {self._taken} live sessions and takes no more than "
                 f"{self.limits.max_sessions}.",
                 retry_after=_RETRY_SECONDS,
             )
 
     def _admit_another(self) -> None:
         """Those who come back are not asked: they were there before."""
-        taken = len(self._sessions) + self._opening
-        why = self._pace.refusal(self._opening)
-        if taken and why is not None:  # nobody suffers where there is nobody
+        why = self._refusal()
+        if why is not None:
             raise OverloadedError(
-                f"The machine is full with the {taken} live sessions there are: {why}.",
+                f"The machine is full with the {self._taken} live sessions there are: {why}.",
                 retry_after=_RETRY_SECONDS,
             )
 
