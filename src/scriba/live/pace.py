@@ -12,7 +12,7 @@ FULL_SECONDS = 0.8
 """Mean turnaround from which a further session would make the others late."""
 _FULL_ROUND = 1.25
 """Seconds in which each stream has to be heard once: where a further session would make it longer, it is
-refused. With sixteen streams of tiny.en the 95th percentile of lag was 2.3 s at about 1.1 s, 4.9 s at 1.5 s."""
+refused. The 95th percentile of lag was 2.3 s at about 1.1 s, and 4.9 s at 1.5 s (tiny.en)."""
 _ARRIVAL_SECONDS = 5.0
 """For so long a new session is counted among those that are heard, though nobody may have spoken yet."""
 _SMOOTHING, _COST_SMOOTHING = 0.25, 0.1
