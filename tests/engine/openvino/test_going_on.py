@@ -1,5 +1,6 @@
 """A text that goes on as long as somebody speaks, on real speech."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from scriba.audio.decode import open_recording
 from scriba.domain.options import DecodingOptions
 from scriba.domain.transcript import Task
-from scriba.engine.port import Audio, DecodeRequest
+from scriba.engine.port import Audio, Decoded, DecodeRequest
 from tests.speech import two_cities
 
 pytest.importorskip("openvino", reason="openvino is not installed")
@@ -26,6 +27,10 @@ def then_silent() -> Audio:
     return np.concatenate((speech, np.zeros(16 * 16_000, np.float32)))
 
 
+def words(decoded: Decoded) -> list[str]:
+    return re.findall(r"\w+", "".join(phrase.text for phrase in decoded.phrases).lower())
+
+
 @pytest.mark.parametrize("beam_size", [1, 5])
 def test_no_text_ends_at_a_timestamp_before_the_end_of_speech(
     engine: OpenVinoEngine, then_silent: Audio, beam_size: int
@@ -35,7 +40,8 @@ def test_no_text_ends_at_a_timestamp_before_the_end_of_speech(
     [left], [held] = (engine.decode([(encoded, replace(asked, spoken_until=until))]) for until in (0.0, 15.0))
     assert left.phrases[-1].end < 10.0
     assert held.phrases[-1].end >= 15.0
-    assert held.phrases[0].text == left.phrases[0].text
+    # Where a beam cuts one text into phrases, and so its stops and capitals, differs with a CPU's arithmetic.
+    assert words(held)[: len(words(left))] == words(left)
 
 
 def test_over_a_short_context_it_is_not_held(engine: OpenVinoEngine, then_silent: Audio) -> None:
